@@ -1,0 +1,63 @@
+"""What every message has in common: frozen, bounded, and silent about its input when it is wrong."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+
+# A key in hex, base58, base64 or decimal is one long unbroken run; ids, dates and UUIDs are shorter or
+# have dashes in them. A run this long in a person's words is taken for a secret.
+_LONGEST_RUN = 31
+_RUN = re.compile(rf"[A-Za-z0-9+/=_]{{{_LONGEST_RUN + 1},}}")
+
+
+class Message(BaseModel):
+    """A message from outside: unknown fields are refused, so that a typing error is not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Result(BaseModel):
+    """What an activity is given or returns: a newer worker may add fields, so unknown ones are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+def _plain_words(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable text")
+    if _RUN.search(text):
+        raise ValueError(
+            f"has an unbroken run of more than {_LONGEST_RUN} letters and digits, "
+            "which looks like a key or a token: leave it out"
+        )
+    return text
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""An id of Portal's or Temporal's, safe as a path segment, a file's name and a workflow id."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""32 bytes as lower-case hex: a SHA-256, a commitment, or a commitment's opened value."""
+
+Words = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_plain_words)
+]
+"""A person's words: one line, at most 200 characters, nothing that looks like a secret."""
+
+Moment = Annotated[datetime, AfterValidator(_utc)]
+"""A point in time, always in UTC; a time without a zone is taken as UTC."""
+
+
+def sentence(error: ValidationError) -> str:
+    """Say what is wrong with a message in one sentence that names each field and never its value."""
+    parts = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        field = ".".join(str(step) for step in problem["loc"]) or "message"
+        parts.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)

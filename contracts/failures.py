@@ -1,0 +1,83 @@
+"""The closed set of failures that a step can report, and what each one asks for.
+
+A failure's name is the type of the Temporal failure; the workflow branches on it and never on prose.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """Why a step did not do its work."""
+
+    PORTAL_UNAVAILABLE = "PortalUnavailable"
+    PORTAL_THROTTLED = "PortalThrottled"
+    REPLY_LOST = "ReplyLost"
+    VAULT_UNAVAILABLE = "VaultUnavailable"
+    UNEXPECTED = "Unexpected"
+
+    CREDENTIAL_REJECTED = "CredentialRejected"
+    NOT_FOUND = "NotFound"
+    PORTAL_REFUSED = "PortalRefused"
+    REPLY_UNREADABLE = "ReplyUnreadable"
+    DEPOSIT_MISSING = "DepositMissing"
+    DEPOSIT_UNREADABLE = "DepositUnreadable"
+    SHARE_UNREADABLE = "ShareUnreadable"
+    PAIR_MISMATCH = "PairMismatch"
+    CIPHER_TEXT_CHANGED = "CipherTextChanged"
+    WALLETS_CHANGED = "WalletsChanged"
+    HELD_MISSING = "HeldMissing"
+    MESSAGE_INVALID = "MessageInvalid"
+
+    WINDOW_AGED = "WindowAged"
+    WINDOW_CLOSED = "WindowClosed"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whether the step is simply tried again, and otherwise what a person does before `retry`."""
+
+    retried: bool
+    mend: str = ""
+
+
+RULES: dict[Failure, Rule] = {
+    Failure.PORTAL_UNAVAILABLE: Rule(True),
+    Failure.PORTAL_THROTTLED: Rule(True),
+    Failure.REPLY_LOST: Rule(True),
+    Failure.VAULT_UNAVAILABLE: Rule(True),
+    # A bug of ours: the run waits for the mended worker, which then simply succeeds.
+    Failure.UNEXPECTED: Rule(True),
+    Failure.CREDENTIAL_REJECTED: Rule(
+        False, "put a working Portal credential into the worker's settings, restart the worker, then retry"
+    ),
+    Failure.NOT_FOUND: Rule(False, "find out with Portal why it does not know this any more, then retry"),
+    Failure.PORTAL_REFUSED: Rule(False, "mend at Portal what it refuses, then retry"),
+    Failure.REPLY_UNREADABLE: Rule(
+        False, "Portal answers in a form that this version does not know: update the worker, then retry"
+    ),
+    Failure.DEPOSIT_MISSING: Rule(
+        False, "deposit the client's signing shares (`starter.py deposit`), then retry"
+    ),
+    Failure.DEPOSIT_UNREADABLE: Rule(
+        False, "deposit this client's own signing shares again (`starter.py deposit`), then retry"
+    ),
+    Failure.SHARE_UNREADABLE: Rule(
+        False, "ask Portal why its share is not in the documented form, then retry"
+    ),
+    Failure.PAIR_MISMATCH: Rule(
+        False, "ask Portal why it answers with another backup share pair than the one backed up, then retry"
+    ),
+    Failure.CIPHER_TEXT_CHANGED: Rule(
+        False, "find out who replaced the cipher text that this eject stored with Portal, then retry"
+    ),
+    Failure.WALLETS_CHANGED: Rule(
+        False, "put the client's wallets back to what was checked, then retry, or start a new eject"
+    ),
+    Failure.HELD_MISSING: Rule(
+        False, "put the eject's files back into the vault's held/ folder from a backup, then retry"
+    ),
+    Failure.MESSAGE_INVALID: Rule(False, "this is a defect of ours: update the worker, then retry"),
+    Failure.WINDOW_AGED: Rule(False),
+    Failure.WINDOW_CLOSED: Rule(False),
+}

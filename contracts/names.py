@@ -1,0 +1,68 @@
+"""The names by which the parts of an eject find each other."""
+
+from enum import StrEnum
+
+WORKFLOW = "Eject"
+
+
+class TaskQueue(StrEnum):
+    """Who works on what; the enclave has its own queue because Portal gives it a budget of its own."""
+
+    EJECT = "eject"
+    CLIENT = "eject-client"
+    ENCLAVE = "eject-enclave"
+
+
+class Attribute(StrEnum):
+    """The search attributes that an eject writes. Never encrypted, so ids and times only."""
+
+    STAGE = "EjectStage"
+    CLIENT = "EjectClient"
+    WINDOW_CLOSES = "EjectWindowCloses"
+
+
+class Role(StrEnum):
+    """Which half of a key: the client's or the custodian's."""
+
+    CLIENT = "client"
+    CUSTODIAN = "custodian"
+
+
+def workflow_id(client_id: str) -> str:
+    """One eject per client: the id is the client's, so that a second start meets the first."""
+    return f"eject-{client_id}"
+
+
+def held_prefix(eject_id: str) -> str:
+    """Where sealed files wait for the claim."""
+    return f"held/{eject_id}/"
+
+
+def released_prefix(eject_id: str) -> str:
+    """Where the owner reads the sealed files after the claim."""
+    return f"released/{eject_id}/"
+
+
+def backup_name(eject_id: str) -> str:
+    """The one file that holds every sealed half of a backup: one enclave call made them all."""
+    return f"{held_prefix(eject_id)}{Role.CLIENT}/backup.json"
+
+
+def custodian_half_name(eject_id: str, wallet_id: str) -> str:
+    """The sealed custodian half of one wallet, before the claim."""
+    return f"{held_prefix(eject_id)}{Role.CUSTODIAN}/{wallet_id}.json"
+
+
+def released_name(eject_id: str, role: Role, wallet_id: str) -> str:
+    """One sealed half as the owner reads it."""
+    return f"{released_prefix(eject_id)}{role}/{wallet_id}.json"
+
+
+def deposit_name(client_id: str) -> str:
+    """The client's signing shares, sealed to the client role."""
+    return f"deposits/{client_id}/signing-shares.json"
+
+
+def receipt_name(client_id: str, eject_id: str) -> str:
+    """What remains of an eject."""
+    return f"receipts/{client_id}/{eject_id}.json"

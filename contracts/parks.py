@@ -1,0 +1,44 @@
+"""A park: where an eject stands still until a person has mended something, and the command that goes on."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from contracts.base import Message, Moment, Result, Words
+from contracts.failures import Failure
+from contracts.stages import Stage
+
+
+class Park(Result):
+    """One halt: which (counted from 1), at which stage and step, why, what mends it, since when."""
+
+    number: int
+    stage: Stage
+    step: str
+    failure: Failure
+    reason: str
+    mend: str
+    since: Moment
+
+
+class Retry(Message):
+    """Run the parked step again; `park` names the halt that the operator has read about."""
+
+    park: int = Field(ge=1)
+    by: Words
+    why: Words
+
+
+class RetryOutcome(StrEnum):
+    """What became of the step: done, parked again, or still being tried."""
+
+    DONE = "done"
+    PARKED = "parked"
+    RUNNING = "running"
+
+
+class RetryAnswer(Result):
+    """The answer to a retry; `park` is the new halt when the step parked again."""
+
+    outcome: RetryOutcome
+    park: Park | None = None

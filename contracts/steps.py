@@ -1,0 +1,143 @@
+"""What each step is given and what it answers: the shapes that lie in history."""
+
+from contracts.base import Id, Moment, Result
+from contracts.receipt import Receipt
+from contracts.sealing import SealedRef
+from contracts.wallets import Wallet
+
+
+class Check(Result):
+    """Read-only: is this client fit to leave?"""
+
+    client_id: Id
+    recipient: str
+    replace_backup: bool = False
+
+
+class Checked(Result):
+    """All that is wrong, at once; otherwise the wallets that an eject covers."""
+
+    wallets: tuple[Wallet, ...] = ()
+    problems: tuple[str, ...] = ()
+    ejected_at: Moment | None = None
+
+
+class BackUp(Result):
+    """Make a backup and seal each new client share to the recipient."""
+
+    eject_id: Id
+    client_id: Id
+    recipient: str
+    wallets: tuple[Wallet, ...]
+
+
+class BackedUp(Result):
+    """What was sealed and written."""
+
+    files: tuple[SealedRef, ...]
+
+
+class ConfirmBackup(Result):
+    """Store the sealed shares with Portal and have it call the pairs completed."""
+
+    eject_id: Id
+    client_id: Id
+    files: tuple[SealedRef, ...]
+
+
+class BackupConfirmed(Result):
+    """The pairs that Portal calls completed."""
+
+    pairs: tuple[Id, ...] = ()
+
+
+class EnableEject(Result):
+    """Open the window until `until`, provided that the wallets are still those that were checked."""
+
+    client_id: Id
+    wallets: tuple[Wallet, ...]
+    until: Moment
+
+
+class EjectEnabled(Result):
+    """The window that Portal confirmed: the earliest of the wallets'."""
+
+    closes: Moment
+
+
+class FetchShares(Result):
+    """Fetch and seal the custodian halves of the pairs in `backup`, not after `not_after`."""
+
+    eject_id: Id
+    client_id: Id
+    recipient: str
+    backup: tuple[SealedRef, ...]
+    not_after: Moment
+
+
+class SharesFetched(Result):
+    """What was sealed and written."""
+
+    files: tuple[SealedRef, ...]
+
+
+class Release(Result):
+    """Copy these files from `held/` to `released/`."""
+
+    eject_id: Id
+    files: tuple[SealedRef, ...]
+
+
+class Released(Result):
+    """The names that were written."""
+
+    names: tuple[str, ...] = ()
+
+
+class Complete(Result):
+    """The irreversible call, provided that the wallets are still those that were proven."""
+
+    client_id: Id
+    wallets: tuple[Wallet, ...]
+
+
+class Completed(Result):
+    """Portal's own mark."""
+
+    ejected_at: Moment
+
+
+class Purge(Result):
+    """Destroy our copies."""
+
+    eject_id: Id
+
+
+class Purged(Result):
+    """How many files were removed."""
+
+    removed: int = 0
+
+
+class DeleteDeposit(Result):
+    """Remove the signing shares of a client who has left."""
+
+    client_id: Id
+
+
+class DepositDeleted(Result):
+    """How many files were removed."""
+
+    removed: int = 0
+
+
+class WriteReceipt(Result):
+    """Write what remains."""
+
+    receipt: Receipt
+
+
+class ReceiptWritten(Result):
+    """Where it lies."""
+
+    name: str
