@@ -4,6 +4,7 @@ A failure's name is the type of the Temporal failure; the workflow branches on i
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -14,6 +15,7 @@ class Failure(StrEnum):
     PORTAL_THROTTLED = "PortalThrottled"
     REPLY_LOST = "ReplyLost"
     VAULT_UNAVAILABLE = "VaultUnavailable"
+    VAULT_REFUSED = "VaultRefused"
     UNEXPECTED = "Unexpected"
 
     CREDENTIAL_REJECTED = "CredentialRejected"
@@ -51,6 +53,7 @@ RULES: dict[Failure, Rule] = {
     Failure.CREDENTIAL_REJECTED: Rule(
         False, "put a working Portal credential into the worker's settings, restart the worker, then retry"
     ),
+    Failure.VAULT_REFUSED: Rule(False, "give the worker's role access to the vault again, then retry"),
     Failure.NOT_FOUND: Rule(False, "find out with Portal why it does not know this any more, then retry"),
     Failure.PORTAL_REFUSED: Rule(False, "mend at Portal what it refuses, then retry"),
     Failure.REPLY_UNREADABLE: Rule(
@@ -81,3 +84,16 @@ RULES: dict[Failure, Rule] = {
     Failure.WINDOW_AGED: Rule(False),
     Failure.WINDOW_CLOSED: Rule(False),
 }
+
+
+class StepError(Exception):
+    """A step could not do its work; `sentence` is for people and holds ids, statuses and times only.
+
+    `retry_after` is how long the other side asks to be left alone, where it said so.
+    """
+
+    def __init__(self, failure: Failure, sentence: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(sentence)
+        self.failure = failure
+        self.sentence = sentence
+        self.retry_after = retry_after

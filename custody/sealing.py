@@ -1,0 +1,72 @@
+"""Sealing with age: halves to the owner's recipient, deposits to the client role's identity."""
+
+import secrets
+
+import pyrage
+from pydantic import SecretStr
+
+from contracts.failures import Failure, StepError
+from contracts.names import Role
+from contracts.sealing import Half, SealedFile, commitment, opened
+
+
+def is_recipient(text: str) -> bool:
+    """Whether a text is an age X25519 public key whose checksum is right."""
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        return False
+    return True
+
+
+def recipient_of(identity: SecretStr) -> str:
+    """The public key of an age identity; ValueError where it is none."""
+    try:
+        return str(pyrage.x25519.Identity.from_str(identity.get_secret_value().strip()).to_public())
+    except pyrage.IdentityError:
+        raise ValueError("is not an age identity (AGE-SECRET-KEY-1...)") from None
+
+
+def _seal(plain: bytes, recipient: str) -> str:
+    to = pyrage.x25519.Recipient.from_str(recipient)
+    return bytes(pyrage.encrypt(plain, [to], armored=True)).decode()
+
+
+def seal_half(
+    *, role: Role, client_id: str, wallet: str, pair: str, share: SecretStr, recipient: str
+) -> SealedFile:
+    """Seal one half to the owner, with 32 random bytes that only someone who opens it can know of.
+
+    What is returned is safe to store: the armoured text, and a commitment to those bytes.
+    """
+    nonce = secrets.token_hex(32)
+    half = Half(
+        role=role,
+        client_id=client_id,
+        wallet=wallet,
+        pair=pair,
+        nonce=nonce,
+        share=share.get_secret_value(),
+    )
+    return SealedFile(
+        wallet=wallet,
+        pair=pair,
+        commitment=commitment(opened(nonce)),
+        age=_seal(half.model_dump_json().encode(), recipient),
+    )
+
+
+def seal_deposit(plain: SecretStr, recipient: str) -> bytes:
+    """Seal a client's signing shares to the client role."""
+    return _seal(plain.get_secret_value().encode(), recipient).encode()
+
+
+def open_deposit(sealed: bytes, identity: SecretStr) -> SecretStr:
+    """Open a deposit with the client role's identity; `StepError` where it was sealed to another."""
+    try:
+        key = pyrage.x25519.Identity.from_str(identity.get_secret_value().strip())
+        return SecretStr(bytes(pyrage.decrypt(sealed, [key])).decode())
+    except (pyrage.DecryptError, UnicodeDecodeError):
+        raise StepError(
+            Failure.DEPOSIT_UNREADABLE, "The deposit was not sealed to this worker's client identity"
+        ) from None

@@ -1,0 +1,90 @@
+"""The one place that speaks HTTP to Portal."""
+
+import uuid
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import SecretStr
+
+from contracts.failures import Failure, StepError
+from portal.calls import Call, RawReply, decide
+from portal.replies import Reply
+
+R = TypeVar("R", bound=Reply)
+
+# A reply of Portal's is a few kilobytes; a share with its Paillier numbers some tens.
+LARGEST_REPLY = 2_000_000
+_TIMEOUT = httpx.Timeout(connect=5, write=10, read=30, pool=30)
+# The enclave computes while it answers.
+_ENCLAVE_TIMEOUT = httpx.Timeout(connect=5, write=10, read=90, pool=30)
+
+
+def portal_client(base_url: str, *, enclave: bool = False) -> httpx.AsyncClient:
+    """An httpx client as Portal needs it: no proxy from the environment, no redirects, bounded phases."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=_ENCLAVE_TIMEOUT if enclave else _TIMEOUT,
+    )
+
+
+async def send(
+    http: httpx.AsyncClient,
+    call: Call[R],
+    credential: SecretStr,
+    *,
+    ids: dict[str, str] | None = None,
+    body: dict[str, Any] | None = None,
+) -> R:
+    """Make one call and read its answer; every failure, transport's included, is raised as `StepError`."""
+    path = call.path.format_map({name: quote(value, safe="") for name, value in (ids or {}).items()})
+    trace = str(uuid.uuid4())
+    headers = {
+        "Authorization": f"Bearer {credential.get_secret_value()}",
+        "X-Portal-Trace-Id": trace,
+    }
+    try:
+        async with http.stream(call.method, path, json=body, headers=headers) as response:
+            reply = RawReply(
+                response.status_code,
+                {name.lower(): value for name, value in response.headers.items()},
+                await _bounded(call, response),
+            )
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        raise StepError(
+            Failure.PORTAL_UNAVAILABLE, f"Portal could not be reached for '{call.name}' (trace {trace})"
+        ) from None
+    except httpx.HTTPError as error:
+        # The request may have arrived: nobody knows whether it was done.
+        raise StepError(
+            Failure.REPLY_LOST,
+            f"Portal's answer to '{call.name}' was lost: {type(error).__name__} (trace {trace})",
+        ) from None
+    try:
+        return decide(call, reply, _date(reply))
+    except StepError as failed:
+        raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after) from None
+
+
+async def _bounded(call: Call[R], response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LARGEST_REPLY:
+            raise StepError(
+                Failure.REPLY_UNREADABLE,
+                f"Portal's answer to '{call.name}' is larger than {LARGEST_REPLY} bytes",
+            )
+    return bytes(body)
+
+
+def _date(reply: RawReply) -> datetime:
+    """The server's own time, so that a `Retry-After` date is read by the clock that wrote it."""
+    try:
+        return parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return datetime.now(UTC)
