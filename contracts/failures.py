@@ -49,7 +49,7 @@ RULES: dict[Failure, Rule] = {
     Failure.REPLY_LOST: Rule(True),
     Failure.VAULT_UNAVAILABLE: Rule(True),
     # A bug of ours: the run waits for the mended worker, which then simply succeeds.
-    Failure.UNEXPECTED: Rule(True),
+    Failure.UNEXPECTED: Rule(True, "find the cause in the worker's log, update the worker, then retry"),
     Failure.CREDENTIAL_REJECTED: Rule(
         False, "put a working Portal credential into the worker's settings, restart the worker, then retry"
     ),

@@ -30,11 +30,12 @@ class Retry(Message):
 
 
 class RetryOutcome(StrEnum):
-    """What became of the step: done, parked again, or still being tried."""
+    """What became of the step: done, parked again, still being tried, or no longer needed."""
 
     DONE = "done"
     PARKED = "parked"
     RUNNING = "running"
+    ABANDONED = "abandoned"
 
 
 class RetryAnswer(Result):

@@ -1,5 +1,6 @@
 """Sealing with age: halves to the owner's recipient, deposits to the client role's identity."""
 
+import asyncio
 import secrets
 
 import pyrage
@@ -32,7 +33,7 @@ def _seal(plain: bytes, recipient: str) -> str:
     return bytes(pyrage.encrypt(plain, [to], armored=True)).decode()
 
 
-def seal_half(
+async def seal_half(
     *, role: Role, client_id: str, wallet: str, pair: str, share: SecretStr, recipient: str
 ) -> SealedFile:
     """Seal one half to the owner, with 32 random bytes that only someone who opens it can know of.
@@ -52,7 +53,8 @@ def seal_half(
         wallet=wallet,
         pair=pair,
         commitment=commitment(opened(nonce)),
-        age=_seal(half.model_dump_json().encode(), recipient),
+        # Off the event loop, which meanwhile heartbeats.
+        age=await asyncio.to_thread(_seal, half.model_dump_json().encode(), recipient),
     )
 
 
@@ -70,3 +72,4 @@ def open_deposit(sealed: bytes, identity: SecretStr) -> SecretStr:
         raise StepError(
             Failure.DEPOSIT_UNREADABLE, "The deposit was not sealed to this worker's client identity"
         ) from None
+

@@ -1,0 +1,80 @@
+"""Back up: make new backup shares and seal the client's to the owner."""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr, ValidationError
+from temporalio import activity
+
+from contracts.failures import Failure, StepError
+from contracts.names import Role, backup_name, deposit_name
+from contracts.sealing import SealedBackup, canonical, reference
+from contracts.steps import BackedUp, BackUp
+from custody.sealing import open_deposit, seal_half
+from custody.shares import check_client_share, check_deposit
+from custody.vault import Vault
+from portal.client import Clients
+from portal.replies import MpcSharesReply
+
+
+@dataclass(frozen=True)
+class BackUpStep:
+    """Client role; the only step that holds client halves in the clear, and none after it has returned."""
+
+    clients: Clients
+    vault: Vault
+    identity: SecretStr
+
+    @activity.defn(name="back_up")
+    async def back_up(self, what: BackUp) -> BackedUp:
+        """Back up once: what an earlier attempt has written is the answer."""
+        name = backup_name(what.eject_id)
+        written = await self.vault.read(name)
+        if written is None:
+            made = await self._make(what)
+            written = await self.vault.create(name, canonical(made))
+        return answer(written)
+
+    async def _make(self, what: BackUp) -> SealedBackup:
+        deposit = await self.vault.read(deposit_name(what.client_id))
+        if deposit is None:
+            raise StepError(
+                Failure.DEPOSIT_MISSING, f"No signing shares were deposited for client {what.client_id}"
+            )
+        signing_shares = open_deposit(deposit, self.identity)
+        check_deposit(signing_shares, what.wallets)
+        client = await self.clients.as_client(what.client_id)
+        return await self._seal(what, await client.back_up(signing_shares))
+
+    async def _seal(self, what: BackUp, shares: MpcSharesReply) -> SealedBackup:
+        sealed = []
+        for wallet in what.wallets:
+            made = shares.of(wallet.curve)
+            if made is None:
+                raise StepError(
+                    Failure.SHARE_UNREADABLE, f"The backup has no {wallet.curve} share for wallet {wallet.id}"
+                )
+            check_client_share(made.share, made.id, wallet)
+            sealed.append(
+                await seal_half(
+                    role=Role.CLIENT,
+                    client_id=what.client_id,
+                    wallet=wallet.id,
+                    pair=made.id,
+                    share=made.share,
+                    recipient=what.recipient,
+                )
+            )
+        return SealedBackup(files=tuple(sealed))
+
+
+def answer(written: bytes) -> BackedUp:
+    """What history may hold of the backup that lies in the vault."""
+    return BackedUp(files=tuple(reference(Role.CLIENT, file) for file in read_backup(written).files))
+
+
+def read_backup(written: bytes) -> SealedBackup:
+    """The backup file; `StepError` where it is not one."""
+    try:
+        return SealedBackup.model_validate_json(written)
+    except ValidationError:
+        raise StepError(Failure.HELD_MISSING, "The backup file in the vault is damaged") from None

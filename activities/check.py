@@ -1,0 +1,63 @@
+"""Check: is this client fit to leave?"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.wallets import wallets_of
+from contracts.failures import Failure, StepError
+from contracts.steps import Check, Checked
+from custody.sealing import is_recipient
+from portal.custodian import CustodianApi
+from portal.replies import ClientReply
+
+
+@dataclass(frozen=True)
+class CheckStep:
+    """Custodian role; reads only, and says all that is wrong at once."""
+
+    custodian: CustodianApi
+
+    @activity.defn(name="check")
+    async def check(self, what: Check) -> Checked:
+        """Read the client and judge it."""
+        problems = []
+        if not is_recipient(what.recipient):
+            problems.append("The recipient is not an age public key: its checksum is wrong, copy it again")
+        try:
+            client = await self.custodian.read_client(what.client_id)
+        except StepError as error:
+            if error.failure is not Failure.NOT_FOUND:
+                raise
+            problems.append(f"Portal does not know client {what.client_id}: check the id and the environment")
+            return Checked(problems=tuple(problems))
+        if client.id != what.client_id:
+            raise StepError(Failure.REPLY_UNREADABLE, "Portal answered with another client")
+        wallets = wallets_of(client)
+        if client.ejected_at is None:
+            problems += unfit(client, replace_backup=what.replace_backup)
+        return Checked(wallets=wallets, problems=tuple(problems), ejected_at=client.ejected_at)
+
+
+def unfit(client: ClientReply, *, replace_backup: bool) -> list[str]:
+    """All reasons why this client cannot be ejected with a fresh backup."""
+    problems = []
+    if client.environment.backup_with_portal_enabled is False:
+        problems.append("The client's environment manages its backups itself: Portal holds no share to fetch")
+    keyed = [wallet for wallet in client.wallets if wallet.public_key is not None]
+    if not client.wallets:
+        problems.append("The client has no wallet")
+    elif not keyed:
+        problems.append("No wallet of the client has a public key")
+    for curve, count in Counter(wallet.curve for wallet in keyed).items():
+        if count > 1:
+            # A backup answers with one share per curve and does not say whose.
+            problems.append(f"The client has {count} {curve} wallets, and a backup can be told for one only")
+    backed_up = any(pair.status == "completed" for wallet in keyed for pair in wallet.backup_share_pairs)
+    if backed_up and not client.environment.is_multi_backup_enabled and not replace_backup:
+        problems.append(
+            "The client has a backup and the environment keeps one only: "
+            "start again with replace_backup if the eject may replace it"
+        )
+    return problems

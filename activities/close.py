@@ -1,0 +1,51 @@
+"""Closing: destroy our copies, write what remains."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from contracts.names import deposit_name, held_prefix, receipt_name, released_prefix
+from contracts.sealing import canonical
+from contracts.steps import DeleteDeposit, DepositDeleted, Purge, Purged, ReceiptWritten, WriteReceipt
+from custody.vault import Vault
+
+
+@dataclass(frozen=True)
+class PurgeStep:
+    """Custodian role; every sealed file of one eject, held and released."""
+
+    vault: Vault
+
+    @activity.defn(name="purge")
+    async def purge(self, what: Purge) -> Purged:
+        """Remove until the listing is empty."""
+        held = await self.vault.remove_all(held_prefix(what.eject_id))
+        released = await self.vault.remove_all(released_prefix(what.eject_id))
+        return Purged(removed=held + released)
+
+
+@dataclass(frozen=True)
+class WriteReceiptStep:
+    """Custodian role; the receipt is written once and never changed."""
+
+    vault: Vault
+
+    @activity.defn(name="write_receipt")
+    async def write_receipt(self, what: WriteReceipt) -> ReceiptWritten:
+        """Write the receipt; one that an earlier attempt wrote stands."""
+        name = receipt_name(what.receipt.client_id, what.receipt.eject_id)
+        await self.vault.create(name, canonical(what.receipt))
+        return ReceiptWritten(name=name)
+
+
+@dataclass(frozen=True)
+class DeleteDepositStep:
+    """Client role; only once the client has left, because another eject would need the deposit."""
+
+    vault: Vault
+
+    @activity.defn(name="delete_deposit")
+    async def delete_deposit(self, what: DeleteDeposit) -> DepositDeleted:
+        """Remove everything that was deposited for the client."""
+        prefix = deposit_name(what.client_id).rpartition("/")[0] + "/"
+        return DepositDeleted(removed=await self.vault.remove_all(prefix))

@@ -1,0 +1,70 @@
+"""The one place where what went wrong becomes a Temporal failure, for every activity alike."""
+
+import asyncio
+import traceback
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from contracts.failures import RULES, Failure, StepError
+
+_HEARTBEAT_EVERY = 1.0
+"""Seconds; the SDK sends no more of them than the heartbeat timeout needs."""
+
+
+class ActivityBoundary(Interceptor):
+    """Put round every activity: it heartbeats from the event loop, and fails in known words only."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        """Wrap one activity call (the SDK's interface names the parameter)."""
+        return _Boundary(next)
+
+
+class _Boundary(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        beats = asyncio.create_task(_heartbeat()) if activity.info().heartbeat_timeout else None
+        try:
+            return await super().execute_activity(input)
+        except (ApplicationError, CancelledError, asyncio.CancelledError):
+            raise
+        except StepError as error:
+            raise as_failure(error) from None
+        except Exception as error:
+            raise as_failure(unexpected(error)) from None
+        finally:
+            if beats:
+                beats.cancel()
+
+
+async def _heartbeat() -> None:
+    # Bounded by the activity: its end cancels this task, and start-to-close bounds the activity.
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(_HEARTBEAT_EVERY)
+
+
+def as_failure(error: StepError) -> ApplicationError:
+    """A failure whose type the workflow branches on; transient ones are benign: expected, and retried."""
+    rule = RULES[error.failure]
+    return ApplicationError(
+        error.sentence,
+        type=error.failure,
+        non_retryable=not rule.retried,
+        next_retry_delay=error.retry_after if rule.retried else None,
+        category=ApplicationErrorCategory.BENIGN
+        if rule.retried and error.failure is not Failure.UNEXPECTED
+        else ApplicationErrorCategory.UNSPECIFIED,
+    )
+
+
+def unexpected(error: Exception) -> StepError:
+    """A defect of ours: told by its type and place only, because its text could hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
+    return StepError(Failure.UNEXPECTED, f"An unexpected {type(error).__name__} in {place}")

@@ -1,0 +1,40 @@
+"""The wallets of a client as Portal shows them, in the form that an eject compares."""
+
+from contracts.failures import Failure, StepError
+from contracts.wallets import Wallet, difference
+from custody.addresses import address
+from portal.replies import ClientReply
+
+
+def wallets_of(client: ClientReply) -> tuple[Wallet, ...]:
+    """Every wallet that has a key, with the address that stands in its challenge."""
+    found = []
+    for wallet in client.wallets:
+        if wallet.public_key is None:
+            continue
+        try:
+            derived = address(wallet.curve, wallet.public_key)
+        except OverflowError:
+            raise StepError(
+                Failure.REPLY_UNREADABLE, f"The public key of wallet {wallet.id} is no point of its curve"
+            ) from None
+        found.append(
+            Wallet(
+                id=wallet.id,
+                curve=wallet.curve,
+                public_key=wallet.public_key,
+                address=derived,
+                addresses=client.addresses(wallet.curve),
+            )
+        )
+    return tuple(found)
+
+
+def require_unchanged(client: ClientReply, client_id: str, wallets: tuple[Wallet, ...]) -> None:
+    """Refuse to go on when the client is not, wallet by wallet, the one that was checked."""
+    if client.id != client_id:
+        raise StepError(Failure.WALLETS_CHANGED, "Portal answered with another client")
+    if changed := difference(wallets, wallets_of(client)):
+        raise StepError(
+            Failure.WALLETS_CHANGED, f"The client's wallets are not those that were checked: {changed}"
+        )

@@ -1,0 +1,210 @@
+"""The handover: the bundle to the owner, and the owner's proofs back."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.verify import verify
+    from contracts.names import Role, released_name
+    from contracts.owner import (
+        Claim,
+        ClaimAnswer,
+        ClaimedFile,
+        Proof,
+        ProofCheck,
+        Prove,
+        ProveAnswer,
+        Verified,
+        Verify,
+        challenge,
+    )
+    from contracts.receipt import ProvenWallet
+    from contracts.sealing import SealedRef, bundle_digest
+    from contracts.steps import Release, Released
+    from contracts.wallets import Wallet
+    from contracts.window import RELEASE_GRACE, may_claim
+
+from workflows.parking import Parking
+from workflows.policies import RELEASE, VERIFY_ONCE, VERIFY_TIMEOUT
+from workflows.record import Record
+
+# Updates are limited per run, so a caller who never gets it right is stopped; a new claim starts anew.
+MOST_BAD_PROOFS = 20
+
+
+def refusal(sentence: str) -> ApplicationError:
+    """What a caller gets whose command is refused."""
+    return ApplicationError(sentence, type="Refused", non_retryable=True)
+
+
+class Handover:
+    """Claims and proofs, as they change the record."""
+
+    def __init__(self, record: Record, steps: Parking) -> None:
+        self._record = record
+        self._steps = steps
+        self._bundles: dict[str, tuple[SealedRef, ...]] = {}
+        self._release: asyncio.Task[Released] | None = None
+        self._verifying = 0
+        self._bad_proofs = 0
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the owner has asked for the bundle."""
+        return self._record.claimed is not None
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The wallets whose proof is missing."""
+        return tuple(wallet.id for wallet in self._record.wallets if wallet.id not in self._record.proofs)
+
+    def all_proven(self) -> bool:
+        """Whether the owner has proven every wallet of the client."""
+        return bool(self._record.wallets) and not self.awaited
+
+    def refuse_claim(self, closes: datetime) -> None:
+        """Refuse a claim that comes too late to be of use."""
+        if not may_claim(closes, workflow.now()):
+            raise refusal("The window closes in less than two minutes: too late to read the files")
+
+    async def claim(self, command: Claim, closes: datetime) -> ClaimAnswer:
+        """Release the sealed files, once; a second claim waits for the first one's copy."""
+        record = self._record
+        record.claimed_by = record.claimed_by or command.claimed_by
+        record.claimed = record.claimed or workflow.now()
+        bundle = bundle_digest(record.files)
+        self._bundles[bundle] = record.files
+        self._bad_proofs = 0
+        if self._release is None:
+            self._release = asyncio.create_task(
+                self._steps.run(RELEASE, lambda: Release(eject_id=record.eject_id, files=record.files))
+            )
+        await workflow.wait_condition(self._release.done)
+        if self._release.cancelled() or self._release.exception():
+            raise refusal("The window closed before the files could be released: they are destroyed")
+        return self._answer(bundle, closes)
+
+    def _answer(self, bundle: str, closes: datetime) -> ClaimAnswer:
+        record = self._record
+        return ClaimAnswer(
+            eject_id=record.eject_id,
+            client_id=record.request.client_id,
+            recipient=record.request.recipient,
+            fingerprint=record.fingerprint,
+            closes=closes,
+            wallets=record.wallets,
+            files=tuple(
+                ClaimedFile(
+                    name=released_name(record.eject_id, file.role, file.wallet),
+                    role=file.role,
+                    wallet=file.wallet,
+                    pair=file.pair,
+                    digest=file.digest,
+                )
+                for file in record.files
+            ),
+            bundle=bundle,
+        )
+
+    def refuse_proofs(self, command: Prove) -> None:
+        """Refuse proofs that need no verification to be wrong."""
+        if self._bad_proofs + self._verifying >= MOST_BAD_PROOFS:
+            raise refusal(f"{MOST_BAD_PROOFS} proofs were wrong since the last claim: claim again first")
+        wallets = [proof.wallet for proof in command.proofs]
+        for proof in command.proofs:
+            if all(wallet.id != proof.wallet for wallet in self._record.wallets):
+                raise refusal(f"Wallet {proof.wallet} is not of this eject")
+            if proof.wallet in self._record.proofs:
+                raise refusal(f"Wallet {proof.wallet} is proven already")
+            if wallets.count(proof.wallet) > 1:
+                raise refusal(f"Wallet {proof.wallet} is proven twice in one message")
+            if proof.bundle not in self._bundles:
+                raise refusal(f"The bundle named for wallet {proof.wallet} was not issued by this eject")
+            if set(proof.opened) != set(self._commitments(proof)):
+                raise refusal(
+                    f"The proof for wallet {proof.wallet} must open each of its halves and no other"
+                )
+
+    async def prove(self, command: Prove) -> ProveAnswer:
+        """Verify the proofs and take all of them or none."""
+        self._verifying += 1
+        try:
+            problems = (await self._verify(command.proofs)).problems
+            if not problems:
+                self._accept(command.proofs)
+        finally:
+            self._verifying -= 1
+        if problems:
+            self._bad_proofs += 1
+            raise refusal("; ".join(problems))
+        return ProveAnswer(proven=tuple(self._record.proofs), awaited=self.awaited)
+
+    async def finish(self) -> None:
+        """Let what was accepted before the close come to its end: a verification, and for a while a copy."""
+        await workflow.wait_condition(lambda: self._verifying == 0)
+        if self._release and not self._release.done():
+            try:
+                await workflow.wait_condition(
+                    self._release.done, timeout=RELEASE_GRACE, timeout_summary="the copy of the last claim"
+                )
+            except TimeoutError:
+                self._release.cancel()
+                await workflow.wait_condition(self._release.done)
+
+    async def _verify(self, proofs: Iterable[Proof]) -> Verified:
+        try:
+            return await workflow.execute_local_activity(
+                verify,
+                Verify(checks=tuple(self._check(proof) for proof in proofs)),
+                start_to_close_timeout=VERIFY_TIMEOUT,
+                schedule_to_close_timeout=VERIFY_TIMEOUT,
+                retry_policy=VERIFY_ONCE,
+            )
+        except ActivityError:
+            raise refusal("The proof could not be verified in time: send it again") from None
+
+    def _check(self, proof: Proof) -> ProofCheck:
+        """A proof as it is verified: against our own text, Portal's key and the halves' commitments."""
+        wallet, commitments = self._wallet(proof), self._commitments(proof)
+        return ProofCheck(
+            wallet=wallet.id,
+            curve=wallet.curve,
+            public_key=wallet.public_key,
+            text=self._challenge(proof),
+            signature=proof.signature,
+            opened=tuple((proof.opened[role], commitments[role]) for role in sorted(commitments)),
+        )
+
+    def _accept(self, proofs: Iterable[Proof]) -> None:
+        """Of two proofs for one wallet, verified at once, the first stands."""
+        for proof in proofs:
+            proven = ProvenWallet(
+                wallet=proof.wallet,
+                bundle=proof.bundle,
+                opened=proof.opened,
+                challenge=self._challenge(proof),
+                signature=proof.signature,
+            )
+            self._record.proofs.setdefault(proof.wallet, proven)
+        if self.all_proven():
+            self._record.proven = self._record.proven or workflow.now()
+
+    def _wallet(self, proof: Proof) -> Wallet:
+        return next(wallet for wallet in self._record.wallets if wallet.id == proof.wallet)
+
+    def _commitments(self, proof: Proof) -> Mapping[Role, str]:
+        halves = self._bundles[proof.bundle]
+        return {half.role: half.commitment for half in halves if half.wallet == proof.wallet}
+
+    def _challenge(self, proof: Proof) -> str:
+        return challenge(
+            eject_id=self._record.eject_id,
+            client_id=self._record.request.client_id,
+            wallet=self._wallet(proof),
+            bundle=proof.bundle,
+            opened=proof.opened,
+        )

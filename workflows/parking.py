@@ -1,0 +1,148 @@
+"""Parking: run a step, park it when retrying cannot mend it, wait for the operator, run it again."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.base import sentence
+    from contracts.failures import RULES, Failure
+    from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
+    from contracts.stages import Stage
+    from workflows.policies import HEARTBEAT, PATIENT, RETRY_ANSWERS_WITHIN, Step
+
+I = TypeVar("I")  # noqa: E741 (what goes in)
+O = TypeVar("O")  # noqa: E741 (what comes out)
+
+# These are not troubles but turns of the story, which the workflow itself takes.
+_TURNS = (Failure.WINDOW_AGED, Failure.WINDOW_CLOSED)
+
+
+class Turn(Exception):  # noqa: N818 (a turn of the story, not an error)
+    """A step ended in a way that the story goes on from."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+class Parking:
+    """The steps that stand still, by number.
+
+    `stage` tells where the eject is, `changed` is called whenever a step parks or goes on.
+    """
+
+    def __init__(self, stage: Callable[[], Stage], changed: Callable[[], None]) -> None:
+        self._stage = stage
+        self._changed = changed
+        self._count = 0
+        self._parks: dict[int, Park] = {}
+        self._became: dict[int, RetryAnswer] = {}
+
+    @property
+    def current(self) -> Park | None:
+        """The latest halt that still stands."""
+        return self._parks[max(self._parks)] if self._parks else None
+
+    async def run(self, step: Step[I, O], make: Callable[[], I]) -> O:
+        """Run a step until it is done, parked in between as often as it takes.
+
+        `make` builds the step's input anew for each run of it. Cancellation passes through; `Turn` is raised
+        where the story goes on differently.
+        """
+        retried = 0
+        while True:
+            try:
+                result = await workflow.execute_activity_method(
+                    step.activity,
+                    make(),
+                    task_queue=step.queue,
+                    summary=step.summary,
+                    start_to_close_timeout=step.start_to_close,
+                    heartbeat_timeout=HEARTBEAT,
+                    retry_policy=PATIENT,
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    self._answer(retried, RetryOutcome.ABANDONED)
+                    raise
+                failure, reason = _read(error)
+            except ValidationError as error:
+                failure, reason = Failure.MESSAGE_INVALID, sentence(error)
+            else:
+                self._answer(retried, RetryOutcome.DONE)
+                return result
+            if failure in _TURNS:
+                self._answer(retried, RetryOutcome.ABANDONED)
+                raise Turn(failure)
+            retried = await self._stand(step, failure, reason, retried)
+
+    async def _stand(self, step: Step[I, O], failure: Failure, reason: str, retried: int) -> int:
+        """Wait for the retry of this very park; returns its number."""
+        self._count += 1
+        number = self._count
+        self._parks[number] = park = Park(
+            number=number,
+            stage=self._stage(),
+            step=step.name,
+            failure=failure,
+            reason=reason,
+            mend=RULES[failure].mend,
+            since=workflow.now(),
+        )
+        workflow.logger.warning(
+            "eject.step_parked", extra={"step": step.name, "failure": failure, "park": number}
+        )
+        self._answer(retried, RetryOutcome.PARKED, park)
+        self._changed()
+        try:
+            await workflow.wait_condition(lambda: number not in self._parks)
+        except asyncio.CancelledError:
+            self._parks.pop(number, None)
+            self._changed()
+            raise
+        return number
+
+    def refuse(self, command: Retry) -> None:
+        """Refuse a retry that names no halt that stands now."""
+        if command.park not in self._parks:
+            standing = ", ".join(f"park {number}" for number in self._parks) or "nothing"
+            raise ApplicationError(
+                f"Park {command.park} does not stand any more: parked now is {standing}; see `status`",
+                type="RetryRefused",
+                non_retryable=True,
+            )
+
+    async def retry(self, command: Retry) -> RetryAnswer:
+        """Let a parked step run again, and say what became of it."""
+        del self._parks[command.park]
+        self._changed()
+        try:
+            await workflow.wait_condition(
+                lambda: command.park in self._became,
+                timeout=RETRY_ANSWERS_WITHIN,
+                timeout_summary="what became of the retried step",
+            )
+        except TimeoutError:
+            return RetryAnswer(outcome=RetryOutcome.RUNNING)
+        return self._became[command.park]
+
+    def _answer(self, retried: int, outcome: RetryOutcome, park: Park | None = None) -> None:
+        if retried:
+            self._became[retried] = RetryAnswer(outcome=outcome, park=park)
+
+
+def _read(error: ActivityError) -> tuple[Failure, str]:
+    """Which failure of the closed set an activity reported, and its sentence."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        try:
+            return Failure(cause.type or ""), cause.message
+        except ValueError:
+            pass
+    # Only an operator's `temporal activity fail` or a newer worker ends a step in other words.
+    return Failure.UNEXPECTED, f"The step ended with {type(cause).__name__}"

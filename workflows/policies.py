@@ -1,0 +1,116 @@
+"""Every step with its queue, its time-out and its reason; every retry policy."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.back_up import BackUpStep
+    from activities.check import CheckStep
+    from activities.close import DeleteDepositStep, PurgeStep, WriteReceiptStep
+    from activities.complete import CompleteStep
+    from activities.confirm_backup import ConfirmBackupStep
+    from activities.enable_eject import EnableEjectStep
+    from activities.fetch_shares import FetchSharesStep
+    from activities.release import ReleaseStep
+    from contracts.names import TaskQueue
+    from contracts.steps import (
+        BackedUp,
+        BackUp,
+        BackupConfirmed,
+        Check,
+        Checked,
+        Complete,
+        Completed,
+        ConfirmBackup,
+        DeleteDeposit,
+        DepositDeleted,
+        EjectEnabled,
+        EnableEject,
+        FetchShares,
+        Purge,
+        Purged,
+        ReceiptWritten,
+        Release,
+        Released,
+        SharesFetched,
+        WriteReceipt,
+    )
+
+I = TypeVar("I")  # noqa: E741 (what goes in)
+O = TypeVar("O")  # noqa: E741 (what comes out)
+
+# Transient failures have no attempt limit: an outage of a day must not end an eject, and one that lasts
+# shows as a pending activity with its last failure. A minute is soon enough after a long one.
+PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
+)
+# A dead worker is noticed within this, and the attempt given to another.
+HEARTBEAT = timedelta(seconds=5)
+
+# Verification is arithmetic over public data: it is repeated by the owner, not by us.
+VERIFY_TIMEOUT = timedelta(seconds=10)
+VERIFY_ONCE = RetryPolicy(maximum_attempts=1)
+
+# A late write of an attempt that was given up lands within this, before the second listing.
+PURGE_AGAIN_AFTER = timedelta(seconds=10)
+# How long `retry` waits to say what became of the step.
+RETRY_ANSWERS_WITHIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Step(Generic[I, O]):
+    """One retried activity; `start_to_close` bounds a single attempt, never the step.
+
+    No schedule-to-close: the server cannot move it once set, and an operator must be able to hold a step.
+    """
+
+    activity: Callable[[Any, I], Awaitable[O]]
+    summary: str
+    start_to_close: timedelta = timedelta(minutes=1)
+    queue: TaskQueue = TaskQueue.EJECT
+
+    @property
+    def name(self) -> str:
+        """The activity's name, which people see."""
+        return self.activity.__name__
+
+
+CHECK: Step[Check, Checked] = Step(CheckStep.check, "Read the client and judge it")
+BACK_UP: Step[BackUp, BackedUp] = Step(
+    BackUpStep.back_up,
+    "Make a backup, seal the client's halves to the owner",
+    # The enclave runs a protocol between two parties before it answers.
+    start_to_close=timedelta(minutes=3),
+    queue=TaskQueue.ENCLAVE,
+)
+CONFIRM_BACKUP: Step[ConfirmBackup, BackupConfirmed] = Step(
+    ConfirmBackupStep.confirm_backup,
+    "Store the sealed halves with Portal, read the backup as completed",
+    start_to_close=timedelta(minutes=2),  # two calls for each wallet
+    queue=TaskQueue.CLIENT,
+)
+ENABLE_EJECT: Step[EnableEject, EjectEnabled] = Step(
+    EnableEjectStep.enable_eject, "Check the wallets again, open the ejectable window"
+)
+FETCH_SHARES: Step[FetchShares, SharesFetched] = Step(
+    FetchSharesStep.fetch_shares,
+    "Fetch the custodian halves, seal them to the owner",
+    start_to_close=timedelta(minutes=2),  # one call and one write for each wallet
+)
+RELEASE: Step[Release, Released] = Step(ReleaseStep.release, "Put the sealed files where the owner reads")
+COMPLETE: Step[Complete, Completed] = Step(
+    CompleteStep.complete,
+    "Read the wallets again, mark the client as ejected",
+    start_to_close=timedelta(minutes=2),  # three calls in a row
+    queue=TaskQueue.CLIENT,
+)
+PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, "Destroy our copies")
+WRITE_RECEIPT: Step[WriteReceipt, ReceiptWritten] = Step(WriteReceiptStep.write_receipt, "Write the receipt")
+DELETE_DEPOSIT: Step[DeleteDeposit, DepositDeleted] = Step(
+    DeleteDepositStep.delete_deposit, "Delete the deposited signing shares", queue=TaskQueue.CLIENT
+)

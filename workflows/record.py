@@ -1,0 +1,79 @@
+"""What an eject has come to know, and the receipt made of it."""
+
+from datetime import datetime
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.receipt import Asserted, ProvenWallet, Receipt, Times
+    from contracts.request import EjectRequest
+    from contracts.sealing import SealedRef, fingerprint
+    from contracts.stages import End
+    from contracts.wallets import Wallet
+
+
+class Record:
+    """The facts of one eject, in the order in which they come."""
+
+    def __init__(self, eject_id: str, request: EjectRequest, requested: datetime) -> None:
+        self.eject_id = eject_id
+        self.request = request
+        self.fingerprint = fingerprint(request.recipient)
+        self.requested = requested
+        self.wallets: tuple[Wallet, ...] = ()
+        self.reasons: tuple[str, ...] = ()
+        self.client_halves: tuple[SealedRef, ...] = ()
+        self.custodian_halves: tuple[SealedRef, ...] = ()
+        self.claimed_by: str | None = None
+        self.proofs: dict[str, ProvenWallet] = {}
+        self.backed_up: datetime | None = None
+        self.window_opened: datetime | None = None
+        self.window_closes: datetime | None = None
+        self.claimed: datetime | None = None
+        self.proven: datetime | None = None
+        self.completed: datetime | None = None
+        self.ejected_at: datetime | None = None
+
+    @property
+    def files(self) -> tuple[SealedRef, ...]:
+        """Every sealed half of this eject."""
+        return self.client_halves + self.custodian_halves
+
+    def receipt(self, end: End, now: datetime) -> Receipt:
+        """What remains."""
+        return Receipt(
+            eject_id=self.eject_id,
+            client_id=self.request.client_id,
+            end=end,
+            reasons=self.reasons,
+            recipient=self.request.recipient,
+            fingerprint=self.fingerprint,
+            asserted=Asserted(
+                requested_by=self.request.requested_by,
+                reason=self.request.reason,
+                claimed_by=self.claimed_by,
+            ),
+            times=Times(
+                requested=self.requested,
+                backed_up=self.backed_up,
+                window_opened=self.window_opened,
+                window_closes=self.window_closes,
+                claimed=self.claimed,
+                proven=self.proven,
+                completed=self.completed,
+                ended=now,
+            ),
+            wallets=self.wallets,
+            files=self.files,
+            proofs=tuple(self.proofs.values()),
+            ejected_at=self.ejected_at,
+            left=tuple(self._left(end)),
+        )
+
+    def _left(self, end: End) -> list[str]:
+        left = []
+        if self.backed_up:
+            left.append("With Portal: this eject's backup, whose cipher text only the recipient's key opens")
+        if end is not End.EJECTED:
+            left.append("In the vault: the client's deposit, if one was made, for another eject")
+        return left
