@@ -6,6 +6,7 @@ Every function takes a connected `temporalio.client.Client` (see `runtime.tempor
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -29,7 +30,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.base import Id, sentence
+from contracts.base import Id, Message, Result, sentence
 from contracts.failures import StepError
 from contracts.names import Attribute, TaskQueue, deposit_name, workflow_id
 from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
@@ -48,6 +49,7 @@ from workflows import attributes
 from workflows.eject import Eject
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Result)
 EjectHandle = WorkflowHandle[Eject, Receipt]
 
 # A query or an update that takes longer has no worker behind it.
@@ -134,22 +136,38 @@ async def status(client: Client, client_id: str) -> Status | Receipt:
     return await _answered(client_id, handle.query(Eject.status, rpc_timeout=ANSWERS_WITHIN))
 
 
+async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
+    """Every stage that an eject enters, from its start to its end, as it happens and none left out."""
+    yield Stage.CHECKING
+    last: str = Stage.CHECKING
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        written = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        entered = json.loads(written[Attribute.STAGE].data) if Attribute.STAGE in written else last
+        if entered != last:
+            last = entered
+            yield End(entered) if entered in tuple(End) else Stage(entered)
+
+
 async def claim(client: Client, client_id: str, command: Claim) -> ClaimAnswer:
     """Have the sealed files released; repeating it answers the same."""
-    updating = handle_of(client, client_id).execute_update(Eject.claim, command, rpc_timeout=ANSWERS_WITHIN)
-    return await _answered(client_id, updating)
+    return await _update(client, client_id, "claim", command, ClaimAnswer)
 
 
 async def prove(client: Client, client_id: str, command: Prove) -> ProveAnswer:
     """Hand in the owner's proofs; after the last one completion is owed."""
-    updating = handle_of(client, client_id).execute_update(Eject.prove, command, rpc_timeout=ANSWERS_WITHIN)
-    return await _answered(client_id, updating)
+    return await _update(client, client_id, "prove", command, ProveAnswer)
 
 
 async def retry(client: Client, client_id: str, command: Retry) -> RetryAnswer:
     """Run a parked step again, and hear what became of it within half a minute."""
-    updating = handle_of(client, client_id).execute_update(Eject.retry, command, rpc_timeout=ANSWERS_WITHIN)
-    return await _answered(client_id, updating)
+    return await _update(client, client_id, "retry", command, RetryAnswer)
+
+
+async def _update(client: Client, client_id: str, name: str, command: Message, answer: type[A]) -> A:
+    updating = handle_of(client, client_id).execute_update(
+        name, command, result_type=answer, rpc_timeout=ANSWERS_WITHIN
+    )
+    return answer.model_validate(await _answered(client_id, updating))
 
 
 class Listed(BaseModel):
@@ -216,7 +234,7 @@ def _deposit(client: ClientId, file: InFile) -> None:
 
 
 @app.command("start")
-def _start(
+def _start(  # noqa: PLR0917 (typer passes options by name)
     client: ClientId,
     recipient: Annotated[str, typer.Option(help="The owner's age public key (age1...).")],
     window: Annotated[str, typer.Option(help="How long the owner has, as PT24H or P7D.")],

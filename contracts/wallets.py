@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from contracts.base import Id, Result
 
 Coordinate = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,78}$")]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.]{1,40}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,128}$")]
 
 
@@ -37,7 +38,7 @@ class Wallet(Result):
     curve: Curve
     public_key: PublicKey
     address: Address
-    addresses: dict[str, Address] = Field(default_factory=dict)
+    addresses: dict[Namespace, Address] = Field(default_factory=dict)
 
 
 def difference(before: Iterable[Wallet], now: Iterable[Wallet]) -> str | None:

@@ -22,8 +22,15 @@ def is_recipient(text: str) -> bool:
 
 def recipient_of(identity: SecretStr) -> str:
     """The public key of an age identity; ValueError where it is none."""
+    return str(_key(identity).to_public())
+
+
+def _key(identity: SecretStr) -> pyrage.x25519.Identity:
+    """An identity as a line, or as the file that `age-keygen` and the device write."""
+    lines = identity.get_secret_value().split("\n")
+    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     try:
-        return str(pyrage.x25519.Identity.from_str(identity.get_secret_value().strip()).to_public())
+        return pyrage.x25519.Identity.from_str("".join(keys))
     except pyrage.IdentityError:
         raise ValueError("is not an age identity (AGE-SECRET-KEY-1...)") from None
 
@@ -66,10 +73,8 @@ def seal_deposit(plain: SecretStr, recipient: str) -> bytes:
 def open_deposit(sealed: bytes, identity: SecretStr) -> SecretStr:
     """Open a deposit with the client role's identity; `StepError` where it was sealed to another."""
     try:
-        key = pyrage.x25519.Identity.from_str(identity.get_secret_value().strip())
-        return SecretStr(bytes(pyrage.decrypt(sealed, [key])).decode())
+        return SecretStr(bytes(pyrage.decrypt(sealed, [_key(identity)])).decode())
     except (pyrage.DecryptError, UnicodeDecodeError):
         raise StepError(
             Failure.DEPOSIT_UNREADABLE, "The deposit was not sealed to this worker's client identity"
         ) from None
-

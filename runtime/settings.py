@@ -1,7 +1,7 @@
 """The one place where the environment is read.
 
 Every setting is `EJECT_` and its name in capitals, or a file `eject_` and its name in the folder
-`EJECT_SECRETS_DIR`. The connection to Temporal has Temporal's own (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`...).
+`EJECT_SECRETS_DIR`. The connection to Temporal has Temporal's own (`TEMPORAL_ADDRESS`, ...).
 """
 
 import os

@@ -1,0 +1,76 @@
+"""A Temporal server and other processes on this machine, for the demo, the tests and the benchmarks."""
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+SERVER_SETTINGS = (
+    # The development server has one shard, whose default of 20 polls a second makes each hop take 50 ms.
+    "history.transferProcessorMaxPollRPS=5000",
+    "history.timerProcessorMaxPollRPS=5000",
+    "history.visibilityProcessorMaxPollRPS=5000",
+    # By default timers fire up to a second late.
+    'history.timerProcessorMaxTimeShift="0.02s"',
+)
+
+# A process that was asked to end gets as long as a worker drains.
+_ENDS_WITHIN = 30.0
+
+
+def temporal_cli() -> str:
+    """The server that is installed beside this Python; nothing is ever downloaded."""
+    return str(Path(sys.executable).parent / "temporal")
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def process(
+    *command: str, log: Path | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
+    """A process in the project's folder, ended by its own id with the block.
+
+    Standard output is a pipe, standard error goes to `log`. It has a session of its own, so that Ctrl-C
+    reaches it in the order in which its starter takes things down.
+    """
+    with (log or Path(os.devnull)).open("ab") as errors:
+        started = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env=None if env is None else dict(env),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        with suppress(ProcessLookupError):
+            started.terminate()
+        try:
+            await asyncio.wait_for(started.wait(), _ENDS_WITHIN)
+        except TimeoutError:
+            started.kill()
+            await started.wait()
+
+
+async def line_of(running: Process, seconds: float = 60) -> str:
+    """The next line that a process writes to standard output; RuntimeError when it ends without one."""
+    assert running.stdout is not None, "every process here has a pipe"  # noqa: S101
+    line = await asyncio.wait_for(running.stdout.readline(), seconds)
+    if not line:
+        raise RuntimeError(f"a process ended with exit code {await running.wait()} before it was ready")
+    return line.decode().strip()

@@ -1,0 +1,165 @@
+"""How a Portal call is served: faults, who calls, the work, one commit with its journal line, the reply."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from sandbox import credentials, journal
+from sandbox.bodies import BadBodyError, parse
+from sandbox.portal import Portal
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Surface(Enum):
+    """The API that a call belongs to, which decides the credential and the form of errors."""
+
+    CUSTODIAN = "custodian"
+    CLIENT = "client"
+    ENCLAVE = "enclave"
+
+
+class RefusedError(Exception):
+    """The call is refused; nothing was changed."""
+
+    def __init__(self, reason: str, status: int = 400, error_id: str = "BAD_REQUEST") -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.error_id = reason, status, error_id
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call answers, and the name of what it changed."""
+
+    status: int
+    body: dict[str, Any] | None = None
+    effect: str | None = None
+
+    def response(self) -> Response:
+        """Write the reply."""
+        return (
+            Response(status_code=self.status) if self.body is None else JSONResponse(self.body, self.status)
+        )
+
+
+@dataclass
+class Call:
+    """One authenticated call in progress. `client_id` and `wallet_id` are what the journal will name."""
+
+    portal: Portal
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+    now: datetime
+    client_id: str | None
+    wallet_id: str | None = None
+
+    def body(self, model: type[B]) -> B:
+        """Read the body; an absent one counts as an empty object."""
+        try:
+            return parse(model, self.raw.strip() or b"{}")
+        except BadBodyError:
+            raise RefusedError("Can't parse the request body") from None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call of Portal's: its stable name, where it is, and what it does."""
+
+    call: str
+    surface: Surface
+    method: str
+    path: str
+    work: Callable[[Call], Reply]
+    bare_errors: bool = False
+
+    def refusal(self, refused: RefusedError) -> Response:
+        """Write a refusal as this call's API documents it."""
+        if self.bare_errors:
+            return JSONResponse({}, refused.status)
+        if self.surface is not Surface.ENCLAVE:
+            return JSONResponse({"error": refused.reason}, refused.status)
+        if refused.status == 401:
+            return PlainTextResponse(refused.reason, refused.status)
+        return JSONResponse({"id": refused.error_id, "message": refused.reason}, refused.status)
+
+
+async def serve(route: Route, portal: Portal, request: Request) -> Response:
+    """Answer one call. What it changed is committed, with its line in the journal, before the answer."""
+    try:
+        raw = await request.body()
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is left to read it
+    token = _bearer(request)
+    path = dict(request.path_params)
+    named = path.get("client_id") or credentials.client_of(portal.store, token, portal.clock.now())
+    fault = portal.faults.take(route.call, named)
+    if fault is not None and (instead := await fault.before(request)) is not None:
+        _note(portal, route, instead.status_code, named, path.get("wallet_id"), fault=fault.kind)
+        return instead
+    call = Call(
+        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("wallet_id")
+    )
+    has_header = "authorization" in request.headers
+    if fault is None:
+        return _perform(route, call, token, has_header=has_header, fault=None)
+    return fault.after(_perform(route, call, token, has_header=has_header, fault=fault.kind))
+
+
+def _perform(route: Route, call: Call, token: str | None, *, has_header: bool, fault: str | None) -> Response:
+    with call.portal.store.transaction():
+        effect = None
+        try:
+            call.client_id = _authenticate(route, call, token, has_header=has_header)
+            reply = route.work(call)
+        except RefusedError as refused:  # works refuse before their first change
+            response = route.refusal(refused)
+        else:
+            response, effect = reply.response(), reply.effect
+        _note(
+            call.portal,
+            route,
+            response.status_code,
+            call.client_id,
+            call.wallet_id,
+            effect=effect,
+            fault=fault,
+        )
+    return response
+
+
+def _authenticate(route: Route, call: Call, token: str | None, *, has_header: bool) -> str | None:
+    if route.surface is Surface.CUSTODIAN:
+        if not credentials.is_custodian(call.portal.custodian_key, token):
+            raise RefusedError("Unauthorized", 401)
+        return call.client_id
+    client_id = credentials.client_of(call.portal.store, token, call.now)
+    if token is None or client_id is None:
+        raise RefusedError("Unauthorized" if has_header else "Authorization header is missing", 401)
+    credentials.extend(call.portal.store, token, call.now)
+    return client_id
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _note(
+    portal: Portal,
+    route: Route,
+    status: int,
+    client_id: str | None,
+    wallet_id: str | None,
+    *,
+    effect: str | None = None,
+    fault: str | None = None,
+) -> None:
+    line = journal.Line(route.call, client_id, wallet_id, status, effect, fault)
+    journal.write(portal.store, portal.clock.now(), line)

@@ -1,0 +1,94 @@
+"""What Portal does not have: calls under `/_sandbox` with which tests and demos steer the whole sandbox."""
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox import journal
+from sandbox.clock import stamp
+from sandbox.control_common import ControlError, Strict, body_of, portal_of
+from sandbox.faults import FaultSpec
+from sandbox.portal import SWITCHES
+from sandbox.routes import CALLS
+
+router = APIRouter(prefix="/_sandbox", tags=["sandbox"])
+
+
+class Advance(Strict):
+    """How far the clock is moved, at most ten years at once."""
+
+    advance_seconds: float = Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)
+
+
+class Switches(Strict):
+    """The switches for all clients; those that are absent stay as they are."""
+
+    gate_fetch_by_window: bool = False
+    gate_completion_by_window: bool = False
+
+
+@router.get("/clock")
+async def read_clock(request: Request) -> Response:
+    """Answer the sandbox's time."""
+    return JSONResponse({"now": stamp(portal_of(request).clock.now())})
+
+
+@router.post("/clock")
+async def move_clock(request: Request) -> Response:
+    """Move the clock forward."""
+    move = await body_of(request, Advance)
+    try:
+        return JSONResponse({"now": stamp(portal_of(request).clock.advance(move.advance_seconds))})
+    except OverflowError:
+        raise ControlError("the clock ends with the year 9999") from None
+
+
+@router.get("/journal")
+async def read_journal(request: Request) -> Response:
+    """Answer the calls that match every filter in the query."""
+    try:
+        entries = journal.read(portal_of(request).store, dict(request.query_params))
+    except ValueError as error:
+        raise ControlError(str(error)) from None
+    return JSONResponse({"count": len(entries), "entries": entries})
+
+
+@router.get("/faults")
+async def read_faults(request: Request) -> Response:
+    """Answer the faults still to come."""
+    left = portal_of(request).faults.left()
+    return JSONResponse(
+        {"faults": [spec.model_dump(exclude_unset=True) | {"times": spec.times} for spec in left]}
+    )
+
+
+@router.post("/faults")
+async def add_fault(request: Request) -> Response:
+    """Plan a fault."""
+    spec = await body_of(request, FaultSpec)
+    if spec.call not in CALLS:
+        raise ControlError(f"unknown call: the calls are {', '.join(CALLS)}")
+    portal_of(request).faults.add(spec)
+    return await read_faults(request)
+
+
+@router.delete("/faults")
+async def clear_faults(request: Request) -> Response:
+    """Forget all planned faults."""
+    return JSONResponse({"cleared": portal_of(request).faults.clear()})
+
+
+@router.get("/switches")
+async def read_switches(request: Request) -> Response:
+    """Answer the switches."""
+    return JSONResponse({name: portal_of(request).switch(name) for name in SWITCHES})
+
+
+@router.post("/switches")
+async def set_switches(request: Request) -> Response:
+    """Turn the switches that are named."""
+    wanted = await body_of(request, Switches)
+    for name in wanted.model_fields_set:
+        portal_of(request).set_switch(name, on=getattr(wanted, name))
+    return await read_switches(request)

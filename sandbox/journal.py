@@ -1,0 +1,40 @@
+"""The journal: every Portal call and its effect, never a share, a token or a cipher text."""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any
+
+from sandbox.clock import stamp
+from sandbox.store import Store
+
+FILTERS = ("call", "client_id", "wallet_id", "status", "effect", "fault")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call: `effect` names what it changed, `fault` the kind of fault that met it."""
+
+    call: str
+    client_id: str | None
+    wallet_id: str | None
+    status: int
+    effect: str | None
+    fault: str | None
+
+
+def write(store: Store, at: datetime, line: Line) -> None:
+    """Add a line; inside a transaction it is committed with what the call changed."""
+    columns = "at, call, client_id, wallet_id, status, effect, fault"
+    sql = f"INSERT INTO journal ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (words of this module)
+    store.run(sql, stamp(at), *astuple(line))
+
+
+def read(store: Store, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Answer the lines that match every filter, in order."""
+    unknown = sorted(set(wanted) - set(FILTERS))
+    if unknown:
+        raise ValueError(f"unknown filter {unknown[0]}: the filters are {', '.join(FILTERS)}")
+    where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
+    rows = store.all(f"SELECT * FROM journal WHERE {where} ORDER BY seq", *wanted.values())  # noqa: S608 (names checked)
+    return [dict(row) for row in rows]

@@ -1,0 +1,106 @@
+"""A sandbox of its own for one test, and what a test asks of it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from sandbox.app import make_app
+from sandbox.server import bind, make_server
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A client with both wallets, as `POST /_sandbox/seed` makes it."""
+
+    client_id: str
+    api_key: SecretStr
+    generate_response: SecretStr
+
+
+class Sandbox:
+    """The control API of one running sandbox."""
+
+    def __init__(self, url: str, custodian_key: str) -> None:
+        self.url = url
+        self.custodian_key = SecretStr(custodian_key)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+
+    def seed(self) -> Customer:
+        """A new client with both wallets."""
+        made = self._post("/_sandbox/seed", {})
+        return Customer(
+            made["client_id"], SecretStr(made["client_api_key"]), SecretStr(made["generate_response"])
+        )
+
+    def advance(self, by: timedelta) -> None:
+        """Move the clock forward."""
+        self._post("/_sandbox/clock", {"advance_seconds": by.total_seconds()})
+
+    def fault(self, call: str, kind: str, *, times: int = 1, **more: Any) -> None:
+        """Have the next calls fail."""
+        self._post("/_sandbox/faults", {"call": call, "kind": kind, "times": times, **more})
+
+    def clear_faults(self) -> None:
+        """Forget planned faults."""
+        self._http.delete("/_sandbox/faults").raise_for_status()
+
+    def change(self, client_id: str, **what: Any) -> None:
+        """Change a client behind everybody's back."""
+        self._post(f"/_sandbox/clients/{client_id}", what)
+
+    def sign(self, client_id: str, curve: str, text: str) -> str:
+        """A signature by Portal's own MPC, as hex."""
+        body = {"curve": curve, "message_hex": text.encode().hex()}
+        return str(self._post(f"/_sandbox/clients/{client_id}/sign", body)["signature_hex"])
+
+    def journal(self, **filters: str) -> list[dict[str, Any]]:
+        """The calls that match every filter."""
+        answer = self._http.get("/_sandbox/journal", params=filters).raise_for_status().json()
+        entries: list[dict[str, Any]] = answer["entries"]
+        return entries
+
+    def client(self, client_id: str) -> dict[str, Any]:
+        """A client as the custodian reads it."""
+        headers = {"Authorization": f"Bearer {self.custodian_key.get_secret_value()}"}
+        answer = self._http.get(f"/api/v3/custodians/me/clients/{client_id}", headers=headers)
+        read: dict[str, Any] = answer.raise_for_status().json()
+        return read
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = self._http.post(path, json=body)
+        assert response.is_success, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@contextmanager
+def running_sandbox(state: Path) -> Iterator[Sandbox]:
+    """Serve a sandbox in a thread on a free port until the block ends."""
+    listener = bind(0)
+    app = make_app(state, None)
+    ready = threading.Event()
+    server = make_server(app, ready.set, "error")
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    serving.start()
+    try:
+        assert ready.wait(30), "the sandbox did not start"
+        sandbox = Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.portal.custodian_key)
+        try:
+            yield sandbox
+        finally:
+            sandbox.close()
+    finally:
+        server.should_exit = True
+        serving.join(30)
+        app.state.portal.store.close()

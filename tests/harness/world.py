@@ -1,0 +1,194 @@
+"""Everything that one eject needs, for one test: Temporal, Portal, vault, and the owner with a device."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.client import Client, WorkflowHistory
+from temporalio.testing import TimeSkipper
+
+import starter
+from contracts.names import released_prefix
+from contracts.owner import Claim, ClaimAnswer, Prove
+from contracts.receipt import Receipt
+from contracts.request import EjectRequest
+from contracts.stages import Stage
+from custody.vault import Vault
+from device.identity import Identity
+from device.opening import OpenedWallet, open_bundle
+from device.proving import prove
+from portal.client import Clients
+from portal.custodian import CustodianApi
+from portal.http import portal_client
+from runtime.settings import Settings, WorkerRole
+from tests.harness.portal import Customer, Sandbox
+from worker import activities_of, make_worker
+
+# How long anything may take that needs no time to pass; only a hang ever reaches it.
+PATIENCE = 60
+
+
+class Owner:
+    """The owner of the wallets, with a device of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.identity = Identity.generate()
+        self._folder = folder
+
+    def open(self, answer: ClaimAnswer, vault: Path) -> tuple[OpenedWallet, ...]:
+        """Fetch the released files as they are named, and rebuild the keys."""
+        copy = self._folder / answer.eject_id
+        shutil.copytree(vault / released_prefix(answer.eject_id), copy, dirs_exist_ok=True)
+        return open_bundle(self.identity, answer, copy)
+
+
+@dataclass
+class World:
+    """One test's world; `client` speaks to the namespace whose worker serves it."""
+
+    client: Client
+    sandbox: Sandbox
+    settings: Settings
+    vault_folder: Path
+    owner: Owner
+
+    @property
+    def vault(self) -> Vault:
+        """The vault as the worker opens it."""
+        return Vault(str(self.settings.vault_url))
+
+    def environment(self) -> dict[str, str]:
+        """The settings as a process of its own reads them."""
+        settings = self.settings
+        assert settings.custodian_api_key
+        assert settings.client_identity
+        return {
+            "TEMPORAL_ADDRESS": self.client.service_client.config.target_host,
+            "TEMPORAL_NAMESPACE": self.client.namespace,
+            "EJECT_VAULT_URL": str(settings.vault_url),
+            "EJECT_PORTAL_URL": settings.portal_url,
+            "EJECT_ENCLAVE_URL": settings.enclave_url,
+            "EJECT_CUSTODIAN_API_KEY": settings.custodian_api_key.get_secret_value(),
+            "EJECT_CLIENT_IDENTITY": settings.client_identity.get_secret_value(),
+            "EJECT_CLIENT_RECIPIENT": str(settings.client_recipient),
+        }
+
+    async def deposit(self, customer: Customer) -> None:
+        """Put the signing shares where the client role finds them."""
+        recipient = str(self.settings.client_recipient)
+        await starter.deposit(self.vault, customer.client_id, customer.generate_response, recipient)
+
+    def request(self, customer: Customer, **changes: Any) -> EjectRequest:
+        """An eject of this customer to this owner, a day long."""
+        fields = {
+            "client_id": customer.client_id,
+            "recipient": self.owner.identity.recipient,
+            "window": timedelta(days=1),
+            "requested_by": "ada",
+            "reason": "moves to self custody",
+        }
+        return EjectRequest.model_validate(fields | changes)
+
+    async def start(self, customer: Customer, **changes: Any) -> starter.EjectHandle:
+        """Deposit and start."""
+        await self.deposit(customer)
+        return await starter.start(self.client, self.request(customer, **changes))
+
+    async def reach(self, handle: starter.EjectHandle, stage: Stage) -> None:
+        """Follow the history until the eject enters a stage; an error when it ends without."""
+        seen = []
+        async with asyncio.timeout(PATIENCE):
+            async for entered in starter.stages(handle):
+                seen.append(entered)
+                if entered == stage:
+                    return
+        raise AssertionError(f"never reached {stage}: {seen}")
+
+    async def forward(self, handle: starter.EjectHandle, by: timedelta) -> bool:
+        """Move Temporal's clock for this eject and the sandbox's with it; False where it has ended."""
+        self.sandbox.advance(by)
+        return await TimeSkipper(self.client).fast_forward(handle, by)
+
+    async def end(self, handle: starter.EjectHandle) -> Receipt:
+        """Skip whatever time an eject still waits for, and answer its receipt."""
+        async with asyncio.timeout(PATIENCE):
+            await TimeSkipper(self.client).fast_forward(handle)
+            return await handle.result()
+
+    async def claim(self, customer: Customer) -> ClaimAnswer:
+        """The owner asks for the bundle."""
+        return await starter.claim(self.client, customer.client_id, Claim(claimed_by="ada"))
+
+    def rebuild(self, answer: ClaimAnswer) -> tuple[OpenedWallet, ...]:
+        """The owner's device rebuilds the keys."""
+        return self.owner.open(answer, self.vault_folder)
+
+    def proofs(self, answer: ClaimAnswer) -> Prove:
+        """The owner's device signs the challenge of every wallet."""
+        return prove(answer, self.rebuild(answer))
+
+    async def prove(self, customer: Customer, proofs: Prove) -> Any:
+        """Hand the proofs in."""
+        return await starter.prove(self.client, customer.client_id, proofs)
+
+    async def leave(self, customer: Customer, **changes: Any) -> tuple[starter.EjectHandle, Receipt]:
+        """A whole eject without trouble."""
+        handle = await self.start(customer, **changes)
+        await self.reach(handle, Stage.AWAITING_CLAIM)
+        await self.prove(customer, self.proofs(await self.claim(customer)))
+        return handle, await self.end(handle)
+
+    def completions(self, customer: Customer) -> int:
+        """How many completions took effect."""
+        return len(self.sandbox.journal(client_id=customer.client_id, effect="completed"))
+
+    def left_in_vault(self) -> list[str]:
+        """Every file in the vault, by its name."""
+        return sorted(
+            str(path.relative_to(self.vault_folder))
+            for path in self.vault_folder.rglob("*")
+            if path.is_file()
+        )
+
+    async def history(self, handle: starter.EjectHandle) -> WorkflowHistory:
+        """The history of an eject."""
+        return await handle.fetch_history()
+
+
+def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
+    """A world without a worker."""
+    identity = Identity.generate()
+    (folder / "identity").mkdir()
+    key_file = folder / "identity" / "client-role"
+    identity.save(key_file)
+    vault = folder / "vault"
+    settings = Settings(
+        vault_url=vault.as_uri(),
+        portal_url=f"{sandbox.url}/api/v3",
+        enclave_url=sandbox.url,
+        custodian_api_key=sandbox.custodian_key,
+        client_identity=SecretStr(key_file.read_text()),
+        client_recipient=identity.recipient,
+    )
+    return World(client, sandbox, settings, vault, Owner(folder / "owner"))
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[None]:
+    """A worker of both roles inside this process."""
+    settings = world.settings
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(portal_client(settings.portal_url))
+        enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
+        portal = CustodianApi(http, world.sandbox.custodian_key)
+        clients = Clients(http, enclave, portal.mint_session)
+        served = activities_of(WorkerRole.ALL, settings, portal, clients)
+        for queue, activities in served.by_queue.items():
+            await stack.enter_async_context(make_worker(world.client, queue, activities))
+        yield
