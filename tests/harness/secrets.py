@@ -1,0 +1,109 @@
+"""The search for secrets: what is secret in one eject, where it could turn up, in which forms."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from temporalio.client import WorkflowHistory
+
+from contracts.sealing import Half
+from tests.harness.portal import Customer
+from tests.harness.world import World
+
+SEALED = re.compile(r"-----BEGIN AGE ENCRYPTED FILE-----.*?-----END AGE ENCRYPTED FILE-----", re.S)
+
+
+def secrets_of(world: World, customer: Customer, files: Iterable[Path]) -> dict[str, str]:
+    """Everything of one eject that nobody but its owner or its role may see, by a name for people."""
+    settings = world.settings
+    assert settings.client_identity
+    found = {
+        "custodian key": world.sandbox.custodian_key.get_secret_value(),
+        "client key": customer.api_key.get_secret_value(),
+        # Tokens are made and forgotten inside an attempt; the sandbox begins each of them so.
+        "session token": "sandbox-session-",
+        "role identity": re.findall(r"AGE-SECRET-KEY-1\w+", settings.client_identity.get_secret_value())[0],
+    }
+    # A backup whose reply was lost made shares that nobody can list; each begins like the others.
+    signing = json.loads(customer.generate_response.get_secret_value())
+    found |= {f"any share like {curve}": made["share"][:16] for curve, made in signing.items()}
+    found["any custodian share"] = "clientPartialPubKey_x"
+    for curve, made in signing.items():
+        found |= _share_secrets(f"signing share {curve}", made["share"])
+    for file in files:
+        sealed = json.loads(file.read_text())
+        found[f"cipher text {file.name}"] = "".join(sealed["age"].splitlines()[1:3])
+        half = Half.model_validate_json(world.owner.identity.open(sealed["age"]) or b"")
+        found |= _share_secrets(f"{half.role} half {half.wallet}", half.share)
+        found[f"{half.role} nonce {half.wallet}"] = half.nonce
+    return found
+
+
+def _share_secrets(name: str, share: str) -> dict[str, str]:
+    """A share by its secret numbers and, in base64, by parts of its text: Temporal cuts long failures."""
+    if share.startswith("{"):
+        text, parts = share, {}
+    else:
+        text = base64.b64decode(share + "=" * (-len(share) % 4)).decode()
+        parts = {f"{name} (from {at})": share[at : at + 60] for at in range(200, len(share) - 60, 400)}
+    numbers = {
+        k: v for k, v in json.loads(text).items() if k in ("share", "p", "q", "pailler_p", "pailler_q")
+    }
+    return parts | {f"{name} ({k})": str(v) for k, v in numbers.items()}
+
+
+def forms(secret: str) -> set[str]:
+    """A secret as itself, in base64 at each of its three places, in hex, decimal as hex, and JSON-escaped."""
+    raw = secret.encode()
+    # Cut to what does not depend on the neighbours of the secret in a longer text.
+    shifted = {base64.b64encode(b"\0" * n + raw)[4 if n else 0 : -4].decode() for n in range(3)}
+    found = {secret, raw.hex(), json.dumps(secret)[1:-1], *shifted}
+    if secret.isdigit():
+        found.add(f"{int(secret):064x}")
+    return found
+
+
+def decoded(history: WorkflowHistory) -> Iterator[str]:
+    """A history as JSON, and the text of every payload in it."""
+    yield history.to_json()
+    for event in history.events:
+        for data in _payloads(MessageToDict(event)):
+            yield base64.b64decode(data).decode(errors="replace")
+    for event in history.events:
+        yield str(event)
+
+
+def _payloads(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("data"), str) and "metadata" in value:
+            yield value["data"]
+        for inner in value.values():
+            yield from _payloads(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _payloads(inner)
+
+
+def outside_sealed(folder: Path) -> Iterator[str]:
+    """The text of every file under a folder without its sealed parts."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            text = path.read_text(errors="replace").replace("\\n", "\n").replace("\\r", "\r")
+            yield SEALED.sub("", text)
+
+
+def leaks(channels: Mapping[str, Iterable[str]], secrets: Mapping[str, str]) -> list[str]:
+    """Which secret was found where; empty when nothing leaked."""
+    found = []
+    for channel, texts in channels.items():
+        for text in texts:
+            found += [
+                f"{name} in {channel}"
+                for name, secret in secrets.items()
+                if any(form in text for form in forms(secret))
+            ]
+    return sorted(set(found))
