@@ -1,0 +1,90 @@
+"""The docs name nothing that is not there."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+import starter
+import worker
+from device.cli import app as device_app
+from runtime.settings import Settings
+from workflows import attributes
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Every command line in the README: indented or fenced, its comment left out."""
+    lines = re.findall(r"^(?: {4})?((?:make|python|temporal) .*)$", README, re.M)
+    return [line.split(" #")[0].strip() for line in lines]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_path_that_a_doc_names_exists(path: Path) -> None:
+    """Files and folders in backticks are files and folders of the tree."""
+    named = re.findall(r"`((?:[\w.-]+/)*[\w.-]+(?:\.(?:py|md|yml|txt|toml)|/))`", path.read_text())
+    vault = ("released/", "held/", "receipts/", "deposits/")
+    missing = [name for name in named if not name.startswith(vault) and not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    """`make demo`, `make test`, `make check`, and no other."""
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"(?:`|^ {4}|KEEP=1 )make (\w+)", README, re.M))
+    assert {"demo", "test", "check"} <= named <= targets
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_in_the_readme_parses(line: str) -> None:
+    """Each program has the command, and the command has the options."""
+    words = [word for word in shlex.split(line.split(">", maxsplit=1)[0]) if word != "..."]
+    if words[0] != "python":
+        return
+    if words[1:3] == ["-m", "device"]:
+        group, words = get_command(device_app), words[3:]
+    elif words[1] == "starter.py":
+        group, words = get_command(starter.app), words[2:]
+    else:
+        assert words[1] == "worker.py", line
+        app = typer.Typer()
+        app.command()(worker.main)
+        group, words = get_command(app), ["main", *words[2:]]
+    command = group.commands[words[0]] if hasattr(group, "commands") else group
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    """The table has all settings that do something."""
+    waiting = {"minimum_approvals", "minimum_cooling_off"}
+    for name in set(Settings.model_fields) - waiting:
+        assert f"`EJECT_{name.upper()}`" in README
+
+
+def test_every_search_attribute_command_is_the_workers_own() -> None:
+    """The commands in the README are those that the worker prints when attributes are missing."""
+    for key in attributes.ALL:
+        kind = key.indexed_value_type.name.capitalize()
+        assert f"temporal operator search-attribute create --name {key.name} --type {kind}" in README
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """One line for each, and none for what is not there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *project["project"]["dependencies"],
+        *(name for extra in project["project"]["optional-dependencies"].values() for name in extra),
+        *project["dependency-groups"]["dev"],
+    ]
+    names = {re.split(r"[<>=]", name)[0] for name in wanted}
+    rows = re.findall(r"^\| ([^|]+) \| \S", (ROOT / "docs/dependencies.md").read_text(), re.M)
+    told = {name.strip() for row in rows for name in re.sub(r"\*.*?\*", "", row).split(",")}
+    assert told - {"package", "---"} == names
