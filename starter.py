@@ -7,6 +7,7 @@ Every function takes a connected `temporalio.client.Client` (see `runtime.tempor
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -133,7 +134,7 @@ async def status(client: Client, client_id: str) -> Status | Receipt:
         raise EjectError(
             f"The last eject of client {client_id} was {told} without a receipt: start a new one"
         )
-    return await _answered(client_id, handle.query(Eject.status, rpc_timeout=ANSWERS_WITHIN))
+    return await _answered(client_id, handle.query(Eject.status))
 
 
 async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
@@ -164,9 +165,7 @@ async def retry(client: Client, client_id: str, command: Retry) -> RetryAnswer:
 
 
 async def _update(client: Client, client_id: str, name: str, command: Message, answer: type[A]) -> A:
-    updating = handle_of(client, client_id).execute_update(
-        name, command, result_type=answer, rpc_timeout=ANSWERS_WITHIN
-    )
+    updating = handle_of(client, client_id).execute_update(name, command, result_type=answer)
     return answer.model_validate(await _answered(client_id, updating))
 
 
@@ -195,10 +194,12 @@ async def ejects(client: Client, stage: str | None = None) -> AsyncIterator[List
 async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:
     """Await an answer of a client's eject, every failure as one sentence."""
     try:
-        return await asking
+        # Not `rpc_timeout`: it bounds one call, and an update without a worker is asked for anew for ever.
+        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+            return await asking
     except WorkflowUpdateFailedError as error:
         raise EjectError(str(error.cause)) from None
-    except (WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError):
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError):
         raise NoAnswerError("The eject does not answer: see that a worker runs, then try again") from None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
@@ -208,7 +209,7 @@ async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
 def _id(text: str) -> str:
@@ -216,6 +217,12 @@ def _id(text: str) -> str:
         return TypeAdapter(Id).validate_python(text)
     except ValidationError:
         raise typer.BadParameter("an id has 1 to 64 letters, digits, '-' and '_'") from None
+
+
+def _recipient(text: str) -> str:
+    if not is_recipient(text):
+        raise typer.BadParameter("not an age public key (age1...), or its checksum is wrong: copy it again")
+    return text
 
 
 ClientId = Annotated[str, typer.Option("--client", callback=_id, help="Portal's id of the client.")]
@@ -236,7 +243,9 @@ def _deposit(client: ClientId, file: InFile) -> None:
 @app.command("start")
 def _start(  # noqa: PLR0917 (typer passes options by name)
     client: ClientId,
-    recipient: Annotated[str, typer.Option(help="The owner's age public key (age1...).")],
+    recipient: Annotated[
+        str, typer.Option(callback=_recipient, help="The owner's age public key (age1...).")
+    ],
     window: Annotated[str, typer.Option(help="How long the owner has, as PT24H or P7D.")],
     requested_by: Annotated[str, typer.Option(help="Who asks; stands in the receipt as asserted.")],
     reason: Annotated[str, typer.Option(help="Why, in one line without secrets.")],
@@ -282,7 +291,8 @@ def _list(
 @app.command("claim")
 def _claim(client: ClientId, by: By) -> None:
     """Have the sealed files released; prints what the owner's device needs as JSON."""
-    _print(_connected(lambda temporal: claim(temporal, client, Claim(claimed_by=by))))
+    command = Claim(claimed_by=by)
+    _print(_connected(lambda temporal: claim(temporal, client, command)))
 
 
 @app.command("prove")
@@ -320,19 +330,21 @@ def main() -> NoReturn:
     forbid_core_dumps()
     code, told = 1, ""
     try:
-        app()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+    except typer.TyperException as error:
+        code, told = error.exit_code, " ".join(error.format_message().split()).rstrip(".")
     except (NoAnswerError, TemporalUnreachableError) as error:
         code, told = 3, str(error)
     except EjectError as error:
         told = str(error)
     except ValidationError as error:
-        told = f"The input is wrong: {sentence(error)}"
+        code, told = 2, f"The input is wrong: {sentence(error)}"
     except SettingsError as error:
         code, told = 2, str(error)
     except RPCError as error:
         code, told = 3, f"Temporal did not take the call: {error.message}"
+    except Exception as error:  # its text and traceback may hold what was given
+        told = f"Stopped at an unexpected {type(error).__name__}, a setting it cannot use or a fault of ours"
     if told:
         typer.echo(told, err=True)
     leave(code)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
 from pydantic import SecretStr
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
@@ -22,7 +23,7 @@ from activities.close import DeleteDepositStep, PurgeStep, WriteReceiptStep
 from activities.complete import CompleteStep
 from activities.confirm_backup import ConfirmBackupStep
 from activities.enable_eject import EnableEjectStep
-from activities.errors import ActivityBoundary
+from activities.errors import ActivityBoundary, unexpected
 from activities.fetch_shares import FetchSharesStep
 from activities.release import ReleaseStep
 from activities.verify import verify
@@ -55,9 +56,16 @@ class Activities:
     by_queue: dict[TaskQueue, list[Callable[..., Any]]]
 
 
+def required(role: WorkerRole) -> tuple[str, ...]:
+    """The settings that a role cannot do without."""
+    # Until the client's own API key can be deposited, the client role too mints its session tokens.
+    needed = ("vault_url", "custodian_api_key")
+    return needed if role is WorkerRole.CUSTODIAN else (*needed, "client_identity")
+
+
 def activities_of(role: WorkerRole, settings: Settings, portal: CustodianApi, clients: Clients) -> Activities:
     """The steps of a role with what they need; `SettingsError` where a setting is missing or wrong."""
-    settings.require("vault_url")
+    settings.require(*required(role))
     vault = Vault(str(settings.vault_url))
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
     if role is not WorkerRole.CLIENT:
@@ -71,7 +79,6 @@ def activities_of(role: WorkerRole, settings: Settings, portal: CustodianApi, cl
             verify,
         ]
     if role is not WorkerRole.CUSTODIAN:
-        settings.require("client_identity")
         identity = settings.client_identity or SecretStr("")
         try:
             recipient_of(identity)
@@ -95,7 +102,7 @@ async def require_search_attributes(client: Client) -> None:
     wrong = [key for key in attributes.ALL if int(known.get(key.name, 0)) != int(key.indexed_value_type)]
     if wrong:
         commands = "; ".join(
-            f"temporal operator search-attribute create --name {key.name} "
+            f"temporal operator search-attribute create --namespace {client.namespace} --name {key.name} "
             f"--type {key.indexed_value_type.name.capitalize()}"
             for key in wrong
         )
@@ -117,9 +124,9 @@ def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[...,
 
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
-    # Until the client's own API key can be deposited, the client role too mints its session tokens.
-    settings.require("custodian_api_key")
+    settings.require(*required(role))
     client = await connect()
+    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
         await require_search_attributes(client)
     stop = asyncio.Event()
@@ -132,33 +139,50 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
         portal = CustodianApi(http, settings.custodian_api_key or SecretStr(""))
         clients = Clients(http, enclave, portal.mint_session)
         activities = activities_of(role, settings, portal, clients)
-        for queue, served in activities.by_queue.items():
-            await stack.enter_async_context(make_worker(client, queue, served))
+        workers = [make_worker(client, queue, served) for queue, served in activities.by_queue.items()]
+        for worker in workers:
+            await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
         log.info("worker.serving", role=role, queues=list(activities.by_queue))
         await stop.wait()
         log.info("worker.draining", seconds=DRAIN.total_seconds())
+        # All at once: one after the other, the last would still take work while the first drains.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
     log.info("worker.stopped")
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main(
     role: Annotated[WorkerRole, typer.Option(help="Which half of the keys this worker may see.")],
 ) -> None:
     """Serve ejects until SIGTERM. Exit code 0 after a drain, 2 when something must be set first."""
+    settings = load_settings()
+    logs.configure(settings.log_level)
+    asyncio.run(serve(role, settings))
+
+
+def run() -> NoReturn:
+    """Run the command line and leave with its exit code."""
     forbid_core_dumps()
+    code, told = 2, ""
     try:
-        settings = load_settings()
-        logs.configure(settings.log_level)
-        asyncio.run(serve(role, settings))
+        code = app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        told = " ".join(error.format_message().split()).rstrip(".")
     except (SettingsError, TemporalUnreachableError) as error:
-        typer.echo(str(error), err=True)
-        leave(2)
+        told = str(error)
     except RPCError as error:
-        typer.echo(f"Temporal refused the worker: {error.message}", err=True)
-        leave(2)
-    leave(0)
+        told = f"Temporal refused the worker: {error.message}"
+    except Exception as error:  # its text and traceback may hold what a setting holds
+        code, told = 1, f"The worker stopped: {unexpected(error).sentence}"
+    if told:
+        typer.echo(told, err=True)
+    leave(code)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run()

@@ -26,7 +26,9 @@ from tests.harness.world import PATIENCE, World
 
 NOWHERE = "127.0.0.1:1"
 RECIPIENT = Identity.generate().recipient
-SECRET = "PLANTED" + "0123456789abcdef" * 4
+# Errors that show their input shorten it in the middle, so its beginning is looked for.
+PLANTED = "PLANTED"
+SECRET = PLANTED + "0123456789abcdef" * 4
 
 Ran = tuple[int, str, str]
 
@@ -164,7 +166,7 @@ async def test_wrong_use_of_start(arguments: list[str], named: str) -> None:
     ran = await run("starter.py", "start", *arguments, env=environment(TEMPORAL_ADDRESS=NOWHERE))
     sentence = refused(ran, 2)
     assert named in sentence
-    assert SECRET not in sentence
+    assert PLANTED not in sentence
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ async def test_wrong_use_of_the_other_commands(arguments: list[str], stdin: str,
     ran = await run("starter.py", *arguments, env=environment(TEMPORAL_ADDRESS=NOWHERE), stdin=stdin)
     sentence = refused(ran, 2)
     assert named in sentence
-    assert SECRET not in sentence
+    assert PLANTED not in sentence
 
 
 async def test_a_deposit_that_is_none_is_refused(workerless: World) -> None:
@@ -195,7 +197,7 @@ async def test_a_deposit_that_is_none_is_refused(workerless: World) -> None:
     ran = await call(workerless, "deposit", "--client", "c", "--file", "-", stdin=SECRET)
     sentence = refused(ran, 1)
     assert "generate" in sentence
-    assert SECRET not in sentence
+    assert PLANTED not in sentence
     assert workerless.left_in_vault() == []
 
 
@@ -276,7 +278,7 @@ async def test_a_malformed_plain_start_fails_at_once(world: World, wrong: dict[s
     assert isinstance(failed.value.cause, ApplicationError)
     assert named in failed.value.cause.message
     first, *others = (await world.history(handle)).events
-    assert SECRET not in "".join(str(event) for event in others)
+    assert PLANTED not in "".join(str(event) for event in others)
     assert first.workflow_execution_started_event_attributes.attempt == 1
     told = refused(await call(world, "status", "--client", customer.client_id), 1)
     assert "failed without a receipt" in told
