@@ -235,7 +235,11 @@ def _deposit(client: ClientId, file: InFile) -> None:
     """Seal a client's signing shares (the JSON that generate answered) into the vault."""
     settings = load_settings()
     settings.require("vault_url", "client_recipient")
-    vault, shares = Vault(str(settings.vault_url)), SecretStr(file.read())
+    shares = SecretStr(file.read())
+    try:
+        vault = Vault(str(settings.vault_url))
+    except ValueError as error:
+        raise SettingsError(f"EJECT_VAULT_URL {error}") from None
     asyncio.run(deposit(vault, client, shares, str(settings.client_recipient)))
     typer.echo(f"The signing shares of client {client} are deposited.")
 

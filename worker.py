@@ -66,7 +66,10 @@ def required(role: WorkerRole) -> tuple[str, ...]:
 def activities_of(role: WorkerRole, settings: Settings, portal: CustodianApi, clients: Clients) -> Activities:
     """The steps of a role with what they need; `SettingsError` where a setting is missing or wrong."""
     settings.require(*required(role))
-    vault = Vault(str(settings.vault_url))
+    try:
+        vault = Vault(str(settings.vault_url))
+    except ValueError as error:
+        raise SettingsError(f"EJECT_VAULT_URL {error}") from None
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
     if role is not WorkerRole.CLIENT:
         queues[TaskQueue.EJECT] = [

@@ -10,6 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 # have dashes in them. A run this long in a person's words is taken for a secret.
 _LONGEST_RUN = 31
 _RUN = re.compile(rf"[A-Za-z0-9+/=_]{{{_LONGEST_RUN + 1},}}")
+# The URL-safe base64 has dashes too; what tells it from a UUID or a slug is that it mixes all three kinds.
+_DASHED_RUN = re.compile(
+    r"(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])" + rf"[\w-]{{{_LONGEST_RUN + 1},}}", re.ASCII
+)
 
 
 class Message(BaseModel):
@@ -27,7 +31,7 @@ class Result(BaseModel):
 def _plain_words(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must be one line of printable text")
-    if _RUN.search(text):
+    if _RUN.search(text) or _DASHED_RUN.search(text):
         raise ValueError(
             f"has an unbroken run of more than {_LONGEST_RUN} letters and digits, "
             "which looks like a key or a token: leave it out"
@@ -36,7 +40,10 @@ def _plain_words(text: str) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # pydantic takes a ValueError only for "this is wrong"
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

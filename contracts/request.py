@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from contracts.base import Id, Message, Words
-from contracts.window import LONGEST, SHORTEST
+from contracts.window import bounded
 
 Recipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
 """An age X25519 public key; its checksum is verified by the first check and by `starter`."""
@@ -46,12 +46,7 @@ class EjectRequest(Message):
     approvals: int = Field(default=0, ge=0, le=9)
     cooling_off: timedelta = timedelta(0)
 
-    @field_validator("window")
-    @classmethod
-    def _bounded(cls, window: timedelta) -> timedelta:
-        if not SHORTEST <= window <= LONGEST:
-            raise ValueError("must be from 10 minutes (PT10M) to 30 days (P30D)")
-        return window
+    _bounded = field_validator("window")(bounded)
 
     @field_validator("backup", "fetch_as", "backup_method", "approvals", "cooling_off")
     @classmethod

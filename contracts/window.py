@@ -11,8 +11,17 @@ ENABLE_MARGIN = timedelta(seconds=90)
 FETCH_MARGIN = timedelta(seconds=30)
 # An owner who claims any later could not read the files before they are destroyed.
 CLAIM_MARGIN = timedelta(minutes=2)
+# Portal has no call to close a window: the way is to set the nearest deadline that it takes.
+SHRINK_TO = timedelta(seconds=90)
 # A claim that came before the close gets this long to finish its copy.
 RELEASE_GRACE = timedelta(seconds=30)
+
+
+def bounded(window: timedelta) -> timedelta:
+    """A window as it may be asked for; ValueError otherwise."""
+    if not SHORTEST <= window <= LONGEST:
+        raise ValueError("must be from 10 minutes (PT10M) to 30 days (P30D)")
+    return window
 
 
 def aged(until: datetime, now: datetime) -> bool:

@@ -14,13 +14,16 @@ from pydantic import SecretStr, ValidationError
 from contracts.failures import Failure, StepError
 from contracts.wallets import Curve, PublicKey, Wallet
 
+# What reading a text that is no share can end in; RecursionError is what JSON nested too deep does.
+_MALFORMED = (KeyError, TypeError, ValueError, RecursionError)
+
 
 def check_client_share(share: SecretStr, pair_id: str, wallet: Wallet) -> None:
     """Refuse a new client backup share that names another pair or belongs to another key."""
     try:
         parsed = _parse(share)
         pair, key = parsed["backupSharePairId"], _public_key(parsed)
-    except (KeyError, TypeError, ValueError):
+    except _MALFORMED:
         raise StepError(
             Failure.SHARE_UNREADABLE, f"The backup share of wallet {wallet.id} does not parse"
         ) from None
@@ -42,7 +45,7 @@ def check_custodian_share(share: SecretStr, pair_id: str, wallet_id: str) -> Non
         whole = all(
             isinstance(parsed[name], str) and parsed[name].isdigit() for name in ("share", "clientBk")
         )
-    except (KeyError, TypeError, ValueError):
+    except _MALFORMED:
         whole, pair = False, None
     if not whole:
         raise StepError(
@@ -66,7 +69,7 @@ def check_deposit(generate_response: SecretStr, wallets: tuple[Wallet, ...] | No
             curve: _public_key(_parse(SecretStr(body[curve]["share"]))) for curve in Curve if curve in body
         }
         named = all(isinstance(body[curve]["id"], str) for curve in keys)
-    except (KeyError, TypeError, ValueError):
+    except _MALFORMED:
         keys, named = {}, False
     if not keys or not named:
         raise StepError(
@@ -93,8 +96,8 @@ def _parse(share: SecretStr) -> dict[str, Any]:
 
 def _public_key(parsed: dict[str, Any]) -> PublicKey:
     """`pubkey{X,Y}` of a share; its keys occur in either case."""
-    lower = {str(name).lower(): value for name, value in parsed["pubkey"].items()}
     try:
+        lower = {str(name).lower(): value for name, value in parsed["pubkey"].items()}
         return PublicKey(x=lower["x"], y=lower["y"])
     except ValidationError:
         raise ValueError("no coordinates") from None

@@ -28,18 +28,25 @@ T = TypeVar("T")
 
 
 class Vault:
-    """Files by name; writes are create-only unless they say otherwise, and all I/O runs in threads."""
+    """Files by name; writes are create-only unless they say otherwise, and all I/O runs in threads.
+
+    ValueError where the URL names no store that can be opened.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._root: Path | None = None
         self._store: ObjectStore
-        if parts.scheme == "file":
-            self._root = Path(unquote(parts.path))
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._store = LocalStore(self._root, automatic_cleanup=True)
-        else:
-            self._store = from_url(url, retry_config={"max_retries": 0})
+        try:
+            if parts.scheme == "file":
+                self._root = Path(unquote(parts.path))
+                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._store = LocalStore(self._root, automatic_cleanup=True)
+            else:
+                self._store = from_url(url, retry_config={"max_retries": 0})
+        except (BaseError, OSError, ValueError):
+            # Their texts may repeat the address, which may hold a credential.
+            raise ValueError("cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix") from None
 
     async def create(self, name: str, data: bytes) -> bytes:
         """Write a file that is not there yet, and return what is there now.

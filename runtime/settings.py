@@ -7,6 +7,7 @@ Every setting is `EJECT_` and its name in capitals, or a file `eject_` and its n
 import os
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the settings; `SettingsError` names everything that is wrong."""
     folder = os.environ.get("EJECT_SECRETS_DIR")
+    if folder is not None and not Path(folder).is_dir():
+        raise SettingsError("EJECT_SECRETS_DIR is not a folder: name the one that holds the secrets as files")
     try:
         return Settings(_secrets_dir=folder)
     except ValidationError as error:

@@ -1,8 +1,20 @@
 """The only connection to Temporal."""
 
+import logging
+from functools import cache
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+
+from runtime.settings import SettingsError
 
 DATA_CONVERTER = pydantic_data_converter
 
@@ -13,11 +25,23 @@ class TemporalUnreachableError(Exception):
 
 async def connect() -> Client:
     """Connect as Temporal's own environment and profiles say; localhost:7233 where they say nothing."""
-    config = ClientConfig.load_client_connect_config()
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError, OSError):
+        raise SettingsError("Temporal's profile cannot be read: see TEMPORAL_PROFILE and its file") from None
     config.setdefault("target_host", "localhost:7233")
     try:
-        return await Client.connect(**config, data_converter=DATA_CONVERTER)
+        return await Client.connect(**config, data_converter=DATA_CONVERTER, runtime=_runtime())
     except RuntimeError:
         raise TemporalUnreachableError(
-            f"Temporal does not answer at {config['target_host']}: start it, or set TEMPORAL_ADDRESS"
+            f"Temporal does not answer at {config['target_host']}, or not with these credentials: "
+            "start it, or set TEMPORAL_ADDRESS"
         ) from None
+
+
+@cache
+def _runtime() -> Runtime:
+    """The SDK's core, whose own lines would otherwise go to standard output as text."""
+    forwarded = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=forwarded)))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 import starter
 from contracts.names import TaskQueue, workflow_id
@@ -68,6 +69,19 @@ async def test_an_unfit_client_is_refused(
     assert receipt.end is End.REFUSED
     assert any(words in reason for reason in receipt.reasons), receipt.reasons
     nothing_was_done(world, customer.client_id)
+
+
+async def test_an_eject_under_another_clients_id_fails_at_once(world: World) -> None:
+    """The workflow id is what keeps a client from being ejected twice at once."""
+    customer = world.sandbox.seed()
+    request = world.request(customer).model_dump(mode="json")
+    handle = await world.client.start_workflow(
+        "Eject", request, id=workflow_id("other"), task_queue=TaskQueue.EJECT
+    )
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert f"must be {workflow_id(customer.client_id)}" in str(failed.value.cause)
+    assert world.sandbox.journal(client_id=customer.client_id) == []
 
 
 async def test_all_reasons_are_told_at_once(world: World) -> None:

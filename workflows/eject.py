@@ -10,7 +10,7 @@ from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
-    from contracts.names import WORKFLOW
+    from contracts.names import WORKFLOW, workflow_id
     from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
     from contracts.parks import Retry, RetryAnswer
     from contracts.receipt import Receipt, Status
@@ -55,6 +55,9 @@ class Eject:
     @workflow.run
     async def run(self, request: EjectRequest) -> Receipt:
         """The lifecycle."""
+        if workflow.info().workflow_id != (expected := workflow_id(request.client_id)):
+            # The id is what keeps a client from being ejected twice at once.
+            raise refusal(f"The workflow id must be {expected}: start it again under that id")
         self._show()
         try:
             await self._check()
