@@ -32,7 +32,7 @@ from contracts.request import EjectRequest
 from contracts.stages import End, Stage
 from custody.vault import Vault
 from runtime.development import ROOT, SERVER_SETTINGS, free_port, line_of, process, temporal_cli
-from runtime.process import leave
+from runtime.process import forbid_core_dumps, leave
 from runtime.temporal import TemporalUnreachableError, connect
 from workflows import attributes
 
@@ -241,6 +241,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    forbid_core_dumps()
     try:
         exit_code = asyncio.run(main())
     except (DemoError, starter.EjectError, TemporalUnreachableError) as error:

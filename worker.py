@@ -4,10 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
+import httpx
 import structlog
 import typer
 from pydantic import SecretStr
@@ -26,8 +26,11 @@ from activities.enable_eject import EnableEjectStep
 from activities.errors import ActivityBoundary, unexpected
 from activities.fetch_shares import FetchSharesStep
 from activities.release import ReleaseStep
+from activities.restore_backup import RestoreBackupStep
+from activities.shrink_window import ShrinkWindowStep
 from activities.verify import verify
 from contracts.names import TaskQueue
+from custody.deposits import Deposits
 from custody.sealing import recipient_of
 from custody.vault import Vault
 from portal.client import Clients
@@ -35,7 +38,7 @@ from portal.custodian import CustodianApi
 from portal.http import portal_client
 from runtime import logs
 from runtime.process import forbid_core_dumps, leave
-from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
+from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
 from workflows import attributes
 from workflows.eject import Eject
@@ -49,33 +52,23 @@ STICKY = timedelta(seconds=5)
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Activities:
-    """What serves each task queue."""
-
-    by_queue: dict[TaskQueue, list[Callable[..., Any]]]
-
-
-def required(role: WorkerRole) -> tuple[str, ...]:
-    """The settings that a role cannot do without."""
-    # Until the client's own API key can be deposited, the client role too mints its session tokens.
-    needed = ("vault_url", "custodian_api_key")
-    return needed if role is WorkerRole.CUSTODIAN else (*needed, "client_identity")
-
-
-def activities_of(role: WorkerRole, settings: Settings, portal: CustodianApi, clients: Clients) -> Activities:
-    """The steps of a role with what they need; `SettingsError` where a setting is missing or wrong."""
-    settings.require(*required(role))
+def activities_of(
+    role: WorkerRole, settings: Settings, http: httpx.AsyncClient, enclave: httpx.AsyncClient
+) -> dict[TaskQueue, list[Callable[..., Any]]]:
+    """The steps of a role with what they need, by queue; `SettingsError` for a missing or wrong setting."""
+    settings.fit(role)
     try:
         vault = Vault(str(settings.vault_url))
     except ValueError as error:
         raise SettingsError(f"EJECT_VAULT_URL {error}") from None
+    portal = CustodianApi(http, settings.custodian_api_key or SecretStr(""))
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
     if role is not WorkerRole.CLIENT:
         queues[TaskQueue.EJECT] = [
             CheckStep(portal).check,
             EnableEjectStep(portal).enable_eject,
             FetchSharesStep(portal, vault).fetch_shares,
+            ShrinkWindowStep(portal).shrink_window,
             ReleaseStep(vault).release,
             PurgeStep(vault).purge,
             WriteReceiptStep(vault).write_receipt,
@@ -87,13 +80,17 @@ def activities_of(role: WorkerRole, settings: Settings, portal: CustodianApi, cl
             recipient_of(identity)
         except ValueError as error:
             raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
+        deposits = Deposits(vault, identity)
+        strict = settings.credential(role) is ClientCredential.STRICT
+        clients = Clients(http, enclave, deposits.api_key if strict else portal.mint_session)
         queues[TaskQueue.CLIENT] = [
             ConfirmBackupStep(clients, vault).confirm_backup,
+            RestoreBackupStep(clients, vault).restore_backup,
             CompleteStep(clients).complete,
             DeleteDepositStep(vault).delete_deposit,
         ]
-        queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, identity).back_up]
-    return Activities(queues)
+        queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
+    return queues
 
 
 async def require_search_attributes(client: Client) -> None:
@@ -127,7 +124,7 @@ def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[...,
 
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
-    settings.require(*required(role))
+    settings.fit(role)
     client = await connect()
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
@@ -139,15 +136,13 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(portal_client(settings.portal_url))
         enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        portal = CustodianApi(http, settings.custodian_api_key or SecretStr(""))
-        clients = Clients(http, enclave, portal.mint_session)
-        activities = activities_of(role, settings, portal, clients)
-        workers = [make_worker(client, queue, served) for queue, served in activities.by_queue.items()]
+        served = activities_of(role, settings, http, enclave)
+        workers = [make_worker(client, queue, activities) for queue, activities in served.items()]
         for worker in workers:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
-        log.info("worker.serving", role=role, queues=list(activities.by_queue))
+        log.info("worker.serving", role=role, queues=list(served))
         await stop.wait()
         log.info("worker.draining", seconds=DRAIN.total_seconds())
         # All at once: one after the other, the last would still take work while the first drains.

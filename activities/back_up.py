@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from temporalio import activity
 
 from contracts.failures import Failure, StepError
-from contracts.names import Role, backup_name, deposit_name
+from contracts.names import Role, backup_name
 from contracts.sealing import SealedBackup, canonical, reference
 from contracts.steps import BackedUp, BackUp
-from custody.sealing import open_deposit, seal_half
+from custody.deposits import Deposits
+from custody.sealing import seal_half
 from custody.shares import check_client_share, check_deposit
 from custody.vault import Vault
 from portal.client import Clients
@@ -22,7 +23,7 @@ class BackUpStep:
 
     clients: Clients
     vault: Vault
-    identity: SecretStr
+    deposits: Deposits
 
     @activity.defn(name="back_up")
     async def back_up(self, what: BackUp) -> BackedUp:
@@ -35,12 +36,7 @@ class BackUpStep:
         return answer(written)
 
     async def _make(self, what: BackUp) -> SealedBackup:
-        deposit = await self.vault.read(deposit_name(what.client_id))
-        if deposit is None:
-            raise StepError(
-                Failure.DEPOSIT_MISSING, f"No signing shares were deposited for client {what.client_id}"
-            )
-        signing_shares = open_deposit(deposit, self.identity)
+        signing_shares = await self.deposits.signing_shares(what.client_id)
         check_deposit(signing_shares, what.wallets)
         client = await self.clients.as_client(what.client_id)
         return await self._seal(what, await client.back_up(signing_shares))

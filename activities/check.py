@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.wallets import wallets_of
+from activities.wallets import require_client, wallets_of
 from contracts.failures import Failure, StepError
 from contracts.steps import Check, Checked
 from custody.sealing import is_recipient
@@ -32,8 +32,7 @@ class CheckStep:
                 raise
             problems.append(f"Portal does not know client {what.client_id}: check the id and the environment")
             return Checked(problems=tuple(problems))
-        if client.id != what.client_id:
-            raise StepError(Failure.REPLY_UNREADABLE, "Portal answered with another client")
+        require_client(client, what.client_id)
         wallets = wallets_of(client)
         if client.ejected_at is None:
             problems += unfit(client, replace_backup=what.replace_backup)
@@ -54,7 +53,7 @@ def unfit(client: ClientReply, *, replace_backup: bool) -> list[str]:
         if count > 1:
             # A backup answers with one share per curve and does not say whose.
             problems.append(f"The client has {count} {curve} wallets, and a backup can be told for one only")
-    backed_up = any(pair.status == "completed" for wallet in keyed for pair in wallet.backup_share_pairs)
+    backed_up = any(pair.completed for wallet in keyed for pair in wallet.backup_share_pairs)
     if backed_up and not client.environment.is_multi_backup_enabled and not replace_backup:
         problems.append(
             "The client has a backup and the environment keeps one only: "

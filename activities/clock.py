@@ -14,8 +14,10 @@ class AttemptClock:
 
     def __init__(self) -> None:
         self._started = activity.info().started_time
-        self._ticks = time.monotonic()
+        self._ticks, self._wall = time.monotonic(), time.time()
 
     def now(self) -> datetime:
         """The time now, in UTC."""
-        return self._started + timedelta(seconds=time.monotonic() - self._ticks)
+        # The monotonic clock stands still while the machine sleeps, the wall clock can be set back.
+        passed = max(time.monotonic() - self._ticks, time.time() - self._wall)
+        return self._started + timedelta(seconds=passed)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.back_up import read_backup
+from activities.wallets import require_client
 from contracts.failures import Failure, StepError
 from contracts.names import backup_name
 from contracts.sealing import digest
@@ -33,11 +34,9 @@ class ConfirmBackupStep:
         pairs = tuple(file.pair for file in what.files)
         await client.confirm_backup(pairs)
         shown = await client.read()
+        require_client(shown, what.client_id)
         completed = {
-            pair.id
-            for wallet in shown.wallets
-            for pair in wallet.backup_share_pairs
-            if pair.status == "completed"
+            pair.id for wallet in shown.wallets for pair in wallet.backup_share_pairs if pair.completed
         }
         if not completed.issuperset(pairs):
             # A later attempt confirms and reads again: Portal may take its time.

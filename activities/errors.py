@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from pathlib import Path
 from typing import Any
 
 from temporalio import activity
@@ -14,6 +15,7 @@ from temporalio.worker import (
 
 from contracts.failures import RULES, Failure, StepError
 
+_FRAMES = 6
 _HEARTBEAT_EVERY = 1.0
 """Seconds; the SDK sends no more of them than the heartbeat timeout needs."""
 
@@ -65,6 +67,6 @@ def as_failure(error: StepError) -> ApplicationError:
 
 def unexpected(error: Exception) -> StepError:
     """A defect of ours: told by its type and place only, because its text could hold anything."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
-    return StepError(Failure.UNEXPECTED, f"An unexpected {type(error).__name__} in {place}")
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = ", ".join(f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in reversed(frames))
+    return StepError(Failure.UNEXPECTED, f"An unexpected {type(error).__name__} at {places or 'no place'}")

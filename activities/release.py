@@ -25,7 +25,11 @@ class ReleaseStep:
         names = []
         for ref in what.files:
             name = released_name(what.eject_id, ref.role, ref.wallet)
-            await self.vault.create(name, canonical(await self._held(what.eject_id, ref)))
+            content = canonical(await self._held(what.eject_id, ref))
+            if await self.vault.create(name, content) != content:
+                raise StepError(
+                    Failure.HELD_MISSING, f"In released/ lies another {ref.role} half of wallet {ref.wallet}"
+                )
             names.append(name)
         return Released(names=tuple(names))
 

@@ -1,5 +1,7 @@
 """The wallets of a client as Portal shows them, in the form that an eject compares."""
 
+from pydantic import ValidationError
+
 from contracts.failures import Failure, StepError
 from contracts.wallets import Wallet, difference
 from custody.addresses import address
@@ -18,22 +20,32 @@ def wallets_of(client: ClientReply) -> tuple[Wallet, ...]:
             raise StepError(
                 Failure.REPLY_UNREADABLE, f"The public key of wallet {wallet.id} is no point of its curve"
             ) from None
-        found.append(
-            Wallet(
-                id=wallet.id,
-                curve=wallet.curve,
-                public_key=wallet.public_key,
-                address=derived,
-                addresses=client.addresses(wallet.curve),
+        try:
+            found.append(
+                Wallet(
+                    id=wallet.id,
+                    curve=wallet.curve,
+                    public_key=wallet.public_key,
+                    address=derived,
+                    addresses=client.addresses(wallet.curve),
+                )
             )
-        )
+        except ValidationError:
+            raise StepError(
+                Failure.REPLY_UNREADABLE, f"A published address for wallet {wallet.id} has no known form"
+            ) from None
     return tuple(found)
+
+
+def require_client(client: ClientReply, client_id: str) -> None:
+    """Refuse a reply about somebody else, such as a wrong deposited API key leads to."""
+    if client.id != client_id:
+        raise StepError(Failure.CREDENTIAL_REJECTED, "Portal answered with another client than this one")
 
 
 def require_unchanged(client: ClientReply, client_id: str, wallets: tuple[Wallet, ...]) -> None:
     """Refuse to go on when the client is not, wallet by wallet, the one that was checked."""
-    if client.id != client_id:
-        raise StepError(Failure.WALLETS_CHANGED, "Portal answered with another client")
+    require_client(client, client_id)
     if changed := difference(wallets, wallets_of(client)):
         raise StepError(
             Failure.WALLETS_CHANGED, f"The client's wallets are not those that were checked: {changed}"

@@ -6,14 +6,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
-# A key in hex, base58, base64 or decimal is one long unbroken run; ids, dates and UUIDs are shorter or
-# have dashes in them. A run this long in a person's words is taken for a secret.
+# A key in hex, base58, base64 or decimal is one long unbroken run; ids and dates are shorter.
 _LONGEST_RUN = 31
 _RUN = re.compile(rf"[A-Za-z0-9+/=_]{{{_LONGEST_RUN + 1},}}")
-# The URL-safe base64 has dashes too; what tells it from a UUID or a slug is that it mixes all three kinds.
+# The URL-safe base64 has dashes too; what tells it from a slug is that it mixes all three kinds.
 _DASHED_RUN = re.compile(
     r"(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])" + rf"[\w-]{{{_LONGEST_RUN + 1},}}", re.ASCII
 )
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# Twelve words or more of three to eight letters, and none of those that prose has and no list of seed words.
+_SEED_WORD = (
+    r"\b(?!(?:the|and|for|are|was|were|has|had|his|her|their|our|not|but|from|because)\b)[a-z]{3,8}\b"
+)
+_SEED_PHRASE = re.compile(rf"({_SEED_WORD}[ ,]+){{11}}{_SEED_WORD}")
 
 
 class Message(BaseModel):
@@ -36,6 +41,10 @@ def _plain_words(text: str) -> str:
             f"has an unbroken run of more than {_LONGEST_RUN} letters and digits, "
             "which looks like a key or a token: leave it out"
         )
+    if _UUID.search(text):
+        raise ValueError("has a UUID, which an API key may look like: leave it out")
+    if _SEED_PHRASE.search(text):
+        raise ValueError("has twelve words in a row that could be a seed phrase: say it in other words")
     return text
 
 

@@ -9,6 +9,8 @@ from contracts.base import Message, Moment, Result, Words
 from contracts.stages import Stage
 from contracts.window import bounded
 
+CommandName = Literal["cancel", "resolve close", "extend", "retry", "native cancel", "native cancel ignored"]
+
 
 class Command(Message):
     """Who gives a command, and why; both are asserted by the caller."""
@@ -50,7 +52,7 @@ class Extended(Result):
 class Commanded(Result):
     """A command as the receipt tells it; a native cancellation that was refused is told as `ignored`."""
 
-    command: Literal["cancel", "resolve close", "extend", "retry", "native cancel", "native cancel ignored"]
+    command: CommandName
     at: Moment
     by: str
     why: str

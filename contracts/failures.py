@@ -51,7 +51,9 @@ RULES: dict[Failure, Rule] = {
     # A bug of ours: the run waits for the mended worker, which then simply succeeds.
     Failure.UNEXPECTED: Rule(True, "find the cause in the worker's log, update the worker, then retry"),
     Failure.CREDENTIAL_REJECTED: Rule(
-        False, "put a working Portal credential into the worker's settings, restart the worker, then retry"
+        False,
+        "give the role a credential that Portal takes (the worker's settings and a restart, or "
+        "`starter.py deposit --api-key` for the client's own), then retry",
     ),
     Failure.VAULT_REFUSED: Rule(False, "give the worker's role access to the vault again, then retry"),
     Failure.NOT_FOUND: Rule(False, "find out with Portal why it does not know this any more, then retry"),
@@ -60,7 +62,7 @@ RULES: dict[Failure, Rule] = {
         False, "Portal answers in a form that this version does not know: update the worker, then retry"
     ),
     Failure.DEPOSIT_MISSING: Rule(
-        False, "deposit the client's signing shares (`starter.py deposit`), then retry"
+        False, "deposit what is missing (`starter.py deposit`, `--api-key` for the API key), then retry"
     ),
     Failure.DEPOSIT_UNREADABLE: Rule(
         False, "deposit this client's own signing shares again (`starter.py deposit`), then retry"

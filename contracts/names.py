@@ -63,6 +63,11 @@ def deposit_name(client_id: str) -> str:
     return f"deposits/{client_id}/signing-shares.json"
 
 
-def receipt_name(client_id: str, eject_id: str) -> str:
-    """What remains of an eject."""
-    return f"receipts/{client_id}/{eject_id}.json"
+def api_key_name(client_id: str) -> str:
+    """The client's own API key, sealed to the client role."""
+    return f"deposits/{client_id}/api-key.json"
+
+
+def receipt_name(client_id: str, eject_id: str, reset_run: str | None = None) -> str:
+    """What remains of an eject; a run that was reset after its end has a receipt of its own."""
+    return f"receipts/{client_id}/{eject_id}{f'-{reset_run}' if reset_run else ''}.json"

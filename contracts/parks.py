@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from contracts.base import Message, Moment, Result, Words
+from contracts.base import Moment, Result
+from contracts.commands import Command
 from contracts.failures import Failure
 from contracts.stages import Stage
 
@@ -21,12 +22,10 @@ class Park(Result):
     since: Moment
 
 
-class Retry(Message):
+class Retry(Command):
     """Run the parked step again; `park` names the halt that the operator has read about."""
 
     park: int = Field(ge=1)
-    by: Words
-    why: Words
 
 
 class RetryOutcome(StrEnum):

@@ -1,6 +1,7 @@
 """What remains of an eject, and what can be asked of a running one."""
 
 from contracts.base import Digest, Id, Moment, Result
+from contracts.commands import Commanded
 from contracts.names import Role
 from contracts.parks import Park
 from contracts.sealing import SealedRef
@@ -53,6 +54,7 @@ class Receipt(Result):
     wallets: tuple[Wallet, ...] = ()
     files: tuple[SealedRef, ...] = ()
     proofs: tuple[ProvenWallet, ...] = ()
+    commands: tuple[Commanded, ...] = ()
     ejected_at: Moment | None = None
     left: tuple[str, ...] = ()
 

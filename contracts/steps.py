@@ -81,6 +81,33 @@ class SharesFetched(Result):
     files: tuple[SealedRef, ...]
 
 
+class RestoreBackup(Result):
+    """Put the client halves back from the cipher text that Portal keeps."""
+
+    eject_id: Id
+    client_id: Id
+    files: tuple[SealedRef, ...]
+
+
+class BackupRestored(Result):
+    """How many halves lie in the vault again."""
+
+    restored: int = 0
+
+
+class ShrinkWindow(Result):
+    """Have Portal's window close as soon as it lets it."""
+
+    client_id: Id
+    wallets: tuple[Wallet, ...]
+
+
+class WindowShrunk(Result):
+    """When the last of the wallets' windows closes; None where none was open."""
+
+    closes: Moment | None = None
+
+
 class Release(Result):
     """Copy these files from `held/` to `released/`."""
 
@@ -132,9 +159,10 @@ class DepositDeleted(Result):
 
 
 class WriteReceipt(Result):
-    """Write what remains."""
+    """Write what remains; the run tells the receipts of an eject and of its reset apart."""
 
     receipt: Receipt
+    run_id: Id
 
 
 class ReceiptWritten(Result):

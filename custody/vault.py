@@ -8,8 +8,9 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -24,7 +25,15 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from contracts.failures import Failure, StepError
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig  # exists for type checkers only
+
 T = TypeVar("T")
+
+# More than a store with delayed listings needs; a locked object would be listed for ever.
+_LISTINGS = 20
+# A write that was given up must land, or fail, before the purge looks for the second time.
+_BOUNDED: "ClientConfig" = {"timeout": "8s", "connect_timeout": "5s"}
 
 
 class Vault:
@@ -34,16 +43,19 @@ class Vault:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
         self._root: Path | None = None
         self._store: ObjectStore
         try:
+            parts = urlsplit(url)
             if parts.scheme == "file":
                 self._root = Path(unquote(parts.path))
+                # `file://data/vault` means the folder /vault of a host; the root folder is never only ours.
+                if parts.netloc or not self._root.is_absolute() or self._root.parent == self._root:
+                    raise ValueError
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._store = LocalStore(self._root, automatic_cleanup=True)
             else:
-                self._store = from_url(url, retry_config={"max_retries": 0})
+                self._store = from_url(url, retry_config={"max_retries": 0}, client_options=_BOUNDED)
         except (BaseError, OSError, ValueError):
             # Their texts may repeat the address, which may hold a credential.
             raise ValueError("cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix") from None
@@ -66,6 +78,14 @@ class Vault:
     async def names(self, prefix: str) -> list[str]:
         """The names of all files under a prefix that ends with a slash."""
         return await self._in_thread(lambda: self._names(prefix))
+
+    async def modified(self, prefix: str) -> dict[str, datetime]:
+        """The files under a prefix that ends with a slash, each with the time of its last change in UTC."""
+        return await self._in_thread(
+            lambda: {
+                m["path"]: m["last_modified"] for page in obstore.list(self._store, prefix) for m in page
+            }
+        )
 
     async def remove_all(self, prefix: str) -> int:
         """Remove every file under a prefix, until its listing is empty; returns how many there were."""
@@ -99,9 +119,13 @@ class Vault:
 
     def _remove_all(self, prefix: str) -> int:
         removed = 0
-        while found := self._names(prefix):
+        for _ in range(_LISTINGS):
+            if not (found := self._names(prefix)):
+                break
             obstore.delete(self._store, found)
             removed += len(found)
+        else:
+            raise StepError(Failure.VAULT_UNAVAILABLE, "The vault lists files that it has deleted")
         if self._root is not None:
             # A process killed while it wrote leaves a part of a file that no listing shows.
             shutil.rmtree(self._root / prefix, ignore_errors=True)

@@ -5,7 +5,6 @@ table says, otherwise what it means for every call; an error id, where the encla
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from contracts.failures import Failure, StepError
 from portal.replies import (
+    CipherTextReply,
     ClientReply,
     EjectableReply,
     MpcSharesReply,
@@ -29,7 +29,6 @@ R = TypeVar("R", bound=Reply)
 
 # Longer than Portal could mean; without a bound, one wrong header would stop an eject for good.
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
-_ERROR_ID = re.compile(r"^[A-Z][A-Z0-9_]{1,63}$")
 
 _EVERY_CALL: Mapping[int, Failure] = {
     401: Failure.CREDENTIAL_REJECTED,
@@ -61,6 +60,16 @@ _ENCLAVE_IDS: Mapping[str, Failure] = {
     "SHARE_PARSING_FAILED": Failure.DEPOSIT_UNREADABLE,
     "DECRYPT_FAILED": Failure.DEPOSIT_UNREADABLE,
 }
+# Documented ids whose status says enough. No other id is repeated: it could be any text.
+_OTHER_IDS = (
+    "BAD_REQUEST",
+    "NOT_FOUND",
+    "STATE_INVALID",
+    "MPC_PROTOCOL_UNSUPPORTED",
+    "DKG_REFRESH_MISMATCH",
+    "METADATA_INVALID",
+)
+_DOCUMENTED_IDS = frozenset((*_ENCLAVE_IDS, *_OTHER_IDS))
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,9 @@ FETCH_SHARES = Call(
 )
 READ_CLIENT_AS_ITSELF = Call("read client as itself", "GET", "/clients/me", ClientReply)
 STORE_CIPHER_TEXT = Call("store cipher text", "PATCH", "/clients/me/backup-share-pairs/{pair_id}", Nothing)
+READ_CIPHER_TEXT = Call(
+    "read cipher text", "GET", "/clients/me/backup-share-pairs/{pair_id}/cipher-text", CipherTextReply
+)
 CONFIRM_BACKUP = Call("confirm backup status", "PATCH", "/clients/me/backup-share-pairs", Nothing)
 COMPLETE = Call("complete eject", "POST", "/clients/me/eject", Nothing)
 BACK_UP = Call("back up", "POST", "/v1/backup", MpcSharesReply, ids=_ENCLAVE_IDS)
@@ -127,7 +139,7 @@ def _answer(call: Call[R], reply: RawReply) -> R:
         return call.answer()
     try:
         body = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it is nested too deep
         # Cut short, or a proxy's page: Portal may have done its work, so the next attempt reads first.
         raise StepError(
             Failure.REPLY_LOST, f"Portal's answer to '{call.name}' was cut short or is not JSON"
@@ -143,14 +155,14 @@ def _answer(call: Call[R], reply: RawReply) -> R:
 
 
 def _error_id(body: bytes) -> str | None:
-    """The error id, flat `{id}` or nested `{error: {id}}`; anything else is nobody's id."""
+    """The documented error id, flat `{id}` or nested `{error: {id}}`; anything else is nobody's id."""
     try:
         parsed = json.loads(body)
         inner = parsed.get("error")
         found = inner.get("id") if isinstance(inner, dict) else parsed.get("id")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return found if isinstance(found, str) and _ERROR_ID.fullmatch(found) else None
+    return found if isinstance(found, str) and found in _DOCUMENTED_IDS else None
 
 
 def retry_after(reply: RawReply, now: datetime) -> timedelta | None:
@@ -161,7 +173,7 @@ def retry_after(reply: RawReply, now: datetime) -> timedelta | None:
     else:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter where its zone is
             return None
         wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     return min(wait, _LONGEST_RETRY_AFTER) if wait > timedelta(0) else None

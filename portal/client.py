@@ -45,6 +45,11 @@ class ClientApi:
             body={"clientCipherText": cipher_text},
         )
 
+    async def read_cipher_text(self, pair_id: str) -> str:
+        """The sealed client share of one pair, as it was stored."""
+        reply = await send(self.http, calls.READ_CIPHER_TEXT, self.credential, ids={"pair_id": pair_id})
+        return reply.cipher_text
+
     async def confirm_backup(self, pair_ids: Sequence[str]) -> None:
         """Tell Portal that the client shares of these pairs are stored."""
         await send(

@@ -1,5 +1,6 @@
 """The one place that speaks HTTP to Portal."""
 
+import re
 import uuid
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ LARGEST_REPLY = 2_000_000
 _TIMEOUT = httpx.Timeout(connect=5, write=10, read=30, pool=30)
 # The enclave computes while it answers.
 _ENCLAVE_TIMEOUT = httpx.Timeout(connect=5, write=10, read=90, pool=30)
+_CREDENTIAL = re.compile(r"[!-~]+")
 
 
 def portal_client(base_url: str, *, enclave: bool = False) -> httpx.AsyncClient:
@@ -43,9 +45,17 @@ async def send(
     """Make one call and read its answer; every failure, transport's included, is raised as `StepError`."""
     path = call.path.format_map({name: quote(value, safe="") for name, value in (ids or {}).items()})
     trace = str(uuid.uuid4())
+    secret = credential.get_secret_value()
+    if not _CREDENTIAL.fullmatch(secret):
+        # Sent as it is, it would look like a lost reply for ever, or end in an error that holds it.
+        raise StepError(
+            Failure.CREDENTIAL_REJECTED, f"The credential for '{call.name}' is not one: copy it again"
+        )
     headers = {
-        "Authorization": f"Bearer {credential.get_secret_value()}",
+        "Authorization": f"Bearer {secret}",
         "X-Portal-Trace-Id": trace,
+        # A few compressed bytes could unfold into all of a worker's memory.
+        "Accept-Encoding": "identity",
     }
     try:
         async with http.stream(call.method, path, json=body, headers=headers) as response:
@@ -71,6 +81,11 @@ async def send(
 
 
 async def _bounded(call: Call[R], response: httpx.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise StepError(
+            Failure.REPLY_UNREADABLE,
+            f"Portal's answer to '{call.name}' is compressed, unasked",
+        )
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
@@ -85,6 +100,7 @@ async def _bounded(call: Call[R], response: httpx.Response) -> bytes:
 def _date(reply: RawReply) -> datetime:
     """The server's own time, so that a `Retry-After` date is read by the clock that wrote it."""
     try:
-        return parsedate_to_datetime(reply.headers.get("date", ""))
-    except ValueError:
+        moment = parsedate_to_datetime(reply.headers.get("date", ""))
+    except (ValueError, OverflowError):
         return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

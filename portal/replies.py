@@ -42,7 +42,7 @@ def _coordinates(value: Any) -> Any:
     try:
         point = json.loads(value)
         lower = {str(key).lower(): str(number) for key, number in point.items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise ValueError("is not a JSON object of coordinates") from None
     return {"x": lower.get("x"), "y": lower.get("y")}
 
@@ -52,6 +52,11 @@ class PairReply(Reply):
 
     id: Id
     status: str = ""
+
+    @property
+    def completed(self) -> bool:
+        """Whether the client's share of this pair is stored, in whichever of its forms the status is told."""
+        return self.status in ("completed", "STORED_CLIENT_BACKUP_SHARE", "STORED_CLIENT_BACKUP_SHARE_KEY")
 
 
 class WalletReply(Reply):
@@ -74,7 +79,8 @@ class EnvironmentReply(Reply):
 class MetadataReply(Reply):
     """`metadata`: its namespaces hold the published addresses in several forms."""
 
-    namespaces: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    # Not typed any deeper: an error would name Portal's keys, which could be any text.
+    namespaces: dict[str, Any] = Field(default_factory=dict)
 
 
 class ClientReply(Reply):
@@ -90,14 +96,15 @@ class ClientReply(Reply):
         """The published addresses of one curve by namespace; Bitcoin's as `bip122.mainnet` and `.testnet`."""
         found: dict[str, str] = {}
         for namespace, entry in self.metadata.namespaces.items():
-            if str(entry.get("curve", "")).upper() != curve:
+            if not isinstance(entry, dict) or str(entry.get("curve", "")).upper() != curve:
                 continue
             if isinstance(entry.get("address"), str) and entry["address"]:
                 found[namespace] = entry["address"]
             bitcoin = entry.get("bitcoin")
             p2wpkh = bitcoin.get("p2wpkh") if isinstance(bitcoin, dict) else None
             if isinstance(p2wpkh, dict):
-                found |= {f"{namespace}.{net}": text for net, text in p2wpkh.items() if isinstance(text, str)}
+                nets = {net: text for net, text in p2wpkh.items() if isinstance(text, str) and text}
+                found |= {f"{namespace}.{net}": text for net, text in nets.items()}
         return found
 
 
@@ -140,6 +147,14 @@ class SharesReply(Reply):
 
     encrypted_client_backup_share: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
     custodian_backup_share: SecretStr
+
+
+class CipherTextReply(Reply):
+    """What the client stored for one pair; the field's name is inferred, so both likely ones are read."""
+
+    cipher_text: Annotated[
+        str, Field(max_length=1_000_000, validation_alias=AliasChoices("cipherText", "clientCipherText"))
+    ]
 
 
 class Nothing(Reply):

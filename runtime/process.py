@@ -1,15 +1,21 @@
 """What every process of an eject does first and last."""
 
 import contextlib
+import ctypes
 import os
 import resource
 import sys
 from typing import NoReturn
 
+_PR_SET_DUMPABLE = 4
+
 
 def forbid_core_dumps() -> None:
     """A crash must not write the memory of a process, which may hold a share, to a disk."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        # The limit does not bind a kernel that pipes cores into a program; this does, and forbids ptrace too.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def leave(code: int) -> NoReturn:

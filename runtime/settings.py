@@ -21,6 +21,16 @@ class SettingsError(Exception):
     """The settings are wrong; the text is one sentence that names each of them and never a value."""
 
 
+class ClientCredential(StrEnum):
+    """How the client role calls Portal: with the client's own deposited API key, or a minted session token.
+
+    Minting takes the custodian's key, which in production the client role must not hold.
+    """
+
+    STRICT = "strict"
+    SIMPLE = "simple"
+
+
 class WorkerRole(StrEnum):
     """Which half of the keys a worker sees; `all` sees both and is for development."""
 
@@ -36,7 +46,7 @@ def _base_url(url: str) -> str:
         raise ValueError("must be an address like https://host/path")
     if parts.scheme == "http" and not loopback:
         raise ValueError("must begin with https:// (http:// only on this machine)")
-    if parts.username or parts.query or parts.fragment:
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no user, query or fragment")
     return url.rstrip("/")
 
@@ -55,6 +65,11 @@ class Settings(BaseSettings):
     custodian_api_key: SecretStr | None = Field(default=None, description="Portal's custodian API key")
     client_identity: SecretStr | None = Field(default=None, description="age identity that opens deposits")
     client_recipient: str | None = Field(default=None, description="its public key, for who deposits")
+    client_credential: ClientCredential | None = Field(
+        default=None,
+        description="strict (default of the client role) or simple (of all)",
+    )
+    production: bool = Field(default=False, description="refuse what is for development only")
     minimum_approvals: int = 0
     minimum_cooling_off: timedelta = timedelta(0)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
@@ -65,6 +80,32 @@ class Settings(BaseSettings):
         if value:
             raise ValueError("approvals and cooling-off are not built yet: leave it out")
         return value
+
+    def credential(self, role: WorkerRole) -> ClientCredential:
+        """How a worker of this role calls Portal as a client."""
+        by_role = ClientCredential.SIMPLE if role is WorkerRole.ALL else ClientCredential.STRICT
+        return self.client_credential or by_role
+
+    def fit(self, role: WorkerRole) -> None:
+        """Refuse to serve a role without its settings, or in production with what is for development."""
+        needed = ["vault_url"]
+        mints = role is not WorkerRole.CUSTODIAN and self.credential(role) is ClientCredential.SIMPLE
+        if role is not WorkerRole.CLIENT or mints:
+            needed.append("custodian_api_key")
+        if role is not WorkerRole.CUSTODIAN:
+            needed.append("client_identity")
+        self.require(*needed)
+        if not self.production:
+            return
+        wrong = []
+        if role is WorkerRole.ALL:
+            wrong.append("--role all sees both halves of every key: run one worker of each role")
+        if str(self.vault_url).startswith("file:"):
+            wrong.append("a file:// vault is one user's on one machine: use s3://")
+        if mints:
+            wrong.append("EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict")
+        if wrong:
+            raise SettingsError("Production settings refuse this: " + "; ".join(wrong))
 
     def require(self, *names: str) -> None:
         """Refuse to go on without these settings, naming all that are missing at once."""

@@ -56,8 +56,10 @@ def test_every_command_in_the_readme_parses(line: str) -> None:
         assert words[1] == "worker.py", line
         app = typer.Typer()
         app.command()(worker.main)
-        group, words = get_command(app), ["main", *words[2:]]
-    command = group.commands[words[0]] if hasattr(group, "commands") else group
+        group, words = get_command(app), words[2:]
+    command = group
+    while hasattr(command, "commands"):
+        command, words = command.commands[words[0]], words[1:]
     options = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
 

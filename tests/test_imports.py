@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = {"worker", "starter", "demo"}
-ROOMS = {"contracts", "portal", "custody", "runtime", "device", "sandbox", "activities", "workflows"}
+ROOMS = {"contracts", "portal", "custody", "runtime", "device", "sandbox"} | {
+    "activities",
+    "workflows",
+    "ejects",
+}
 ALLOWED = {
     "contracts": set(),
     "portal": {"contracts"},
@@ -18,6 +22,7 @@ ALLOWED = {
     "sandbox": {"contracts"},
     "activities": {"contracts", "portal", "custody"},
     "workflows": {"contracts", "activities"},
+    "ejects": {"contracts", "custody", "workflows"},
     **dict.fromkeys(ENTRIES, (ROOMS | ENTRIES) - {"device", "sandbox"}),
 }
 

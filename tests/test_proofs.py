@@ -192,7 +192,7 @@ async def test_twenty_bad_proofs_are_enough_until_the_next_claim(world: World) -
         with pytest.raises(starter.EjectError, match="not by its key"):
             await world.prove(one.customer, bad)
     right = Prove(proofs=one.right)
-    with pytest.raises(starter.EjectError, match="claim again first"):
+    with pytest.raises(starter.EjectError, match="claim again, or extend"):
         await world.prove(one.customer, right)
     await world.claim(one.customer)
     await world.prove(one.customer, right)

@@ -99,7 +99,7 @@ async def test_it_refuses_to_start_without_its_search_attributes(
     ("role", "missing"),
     [
         ("custodian", ["EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY"]),
-        ("client", ["EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"]),
+        ("client", ["EJECT_VAULT_URL", "EJECT_CLIENT_IDENTITY"]),
         ("all", ["EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"]),
     ],
 )
@@ -170,13 +170,14 @@ async def test_a_crash_leaves_no_memory_behind(workerless: World) -> None:
 async def test_two_roles_complete_an_eject_together(workerless: World) -> None:
     """Custodian and client, two processes of which neither has the other's settings, see an eject through."""
     custodian_env = settings_of(workerless, "EJECT_CLIENT_IDENTITY", "EJECT_CLIENT_RECIPIENT")
-    client_env = settings_of(workerless, "EJECT_CLIENT_RECIPIENT")
+    client_env = settings_of(workerless, "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_RECIPIENT")
     async with AsyncExitStack() as stack:
         custodian = await stack.enter_async_context(worker("custodian", custodian_env))
         client = await stack.enter_async_context(worker("client", client_env))
         await said(custodian, "worker.serving")
         await said(client, "worker.serving")
         customer = workerless.sandbox.seed()
+        await workerless.deposit_api_key(customer)
         handle, receipt = await workerless.leave(customer)
         assert receipt.end is End.EJECTED
         assert workerless.completions(customer) == 1

@@ -1,26 +1,26 @@
 """The eject: one client's way out of custody, from request to receipt."""
 
 import asyncio
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
     from contracts.names import WORKFLOW, workflow_id
-    from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
-    from contracts.parks import Retry, RetryAnswer
-    from contracts.receipt import Receipt, Status
+    from contracts.receipt import Receipt
     from contracts.request import EjectRequest
     from contracts.stages import End, Stage
 
 from workflows import attributes, policies
+from workflows.commands import Commands
+from workflows.extension import Extension
 from workflows.handover import Handover, refusal
 from workflows.parking import Parking, Turn
 from workflows.record import Record
+from workflows.rules import Rules, State
 from workflows.window import Window
 
 
@@ -32,45 +32,68 @@ class Leave(Exception):  # noqa: N818 (an end, not an error)
         self.end = end
 
 
+# Not `EjectRequest | None`: errors of a union would show the input.
+_NOTHING: EjectRequest = None  # type: ignore[assignment]
+
+
 # A malformed request fails at once with clean text; a defect of ours waits for the mended worker.
 @workflow.defn(name=WORKFLOW, failure_exception_types=[ValidationError])
-class Eject:
+class Eject(Commands):
     """Back up, open the window, fetch, hand over, see proof, and only then complete.
 
     No execution or run timeout is ever set: an eject waits as long as it takes.
     """
 
     @workflow.init
-    def __init__(self, request: EjectRequest) -> None:
+    def __init__(self, request: EjectRequest = _NOTHING) -> None:
+        # A start without input, or with bytes, reaches us unread; it fails here like any other malformed one.
+        request = EjectRequest.model_validate(request)
         self._record = Record(workflow.info().first_execution_run_id, request, workflow.now())
-        self._stage = Stage.CHECKING
-        self._end: End | None = None
-        # `starter` gives the first stage with the start; a plain start gives none.
-        started = workflow.info().typed_search_attributes.get(attributes.STAGE)
-        self._shown: Stage | End | None = Stage.CHECKING if started == Stage.CHECKING else None
-        self._steps = Parking(lambda: self._stage, self._show)
+        self._state = State()
+        self._steps = Parking(lambda: self._state.stage, self._show)
         self._window = Window()
         self._handover = Handover(self._record, self._steps)
+        self._extension = Extension(self._record, self._steps, self._window)
+        self._rules = Rules(self._state, self._steps, self._window, self._handover, self._extension)
+        # `starter` gives the first stage with the start; a plain start gives none.
+        given = workflow.info().typed_search_attributes.get(attributes.STAGE)
+        self._shown = (Stage.CHECKING, None) if given == Stage.CHECKING else None
 
     @workflow.run
-    async def run(self, request: EjectRequest) -> Receipt:
-        """The lifecycle."""
-        if workflow.info().workflow_id != (expected := workflow_id(request.client_id)):
+    async def run(self, request: EjectRequest = _NOTHING) -> Receipt:
+        """Walk the road to its end, or until a command ends it; then close."""
+        if workflow.info().workflow_id != (expected := workflow_id(self._record.request.client_id)):
             # The id is what keeps a client from being ejected twice at once.
             raise refusal(f"The workflow id must be {expected}: start it again under that id")
         self._show()
+        road = asyncio.create_task(self._road())
+        await self._through(lambda: road.done() or self._state.leaving is not None)
+        closing = asyncio.create_task(self._close(road))
+        await self._through(closing.done)
+        await self._through(workflow.all_handlers_finished)
+        return closing.result()
+
+    async def _through(self, done: Callable[[], bool]) -> None:
+        """Wait, and take a native cancellation for the command that it means: `cancel`, or nothing at all."""
+        while not done():
+            try:
+                await workflow.wait_condition(done)
+            except asyncio.CancelledError:
+                self._cancelled_natively()
+
+    async def _road(self) -> End:
+        """The lifecycle."""
         try:
             await self._check()
             await self._back_up()
             await self._confirm_backup()
-            await self._enable_eject()
+            await self._enable_eject(self._record.request.window)
             await self._fetch_shares()
             await self._await_owner()
             await self._complete()
-            end = End.EJECTED
         except Leave as leave:
-            end = leave.end
-        return await self._close(end)
+            return leave.end
+        return End.EJECTED
 
     async def _check(self) -> None:
         request = self._record.request
@@ -115,10 +138,11 @@ class Eject:
             ),
         )
 
-    async def _enable_eject(self) -> None:
+    async def _enable_eject(self, length: timedelta) -> None:
         """Open the window as late as possible; one that aged while the step was tried is asked for anew."""
         self._enter(Stage.ENABLING)
         record = self._record
+        self._extension.unsure = True
         enabled: steps.EjectEnabled | None = None
         while enabled is None:
             try:
@@ -127,29 +151,40 @@ class Eject:
                     lambda: steps.EnableEject(
                         client_id=record.request.client_id,
                         wallets=record.wallets,
-                        until=workflow.now() + record.request.window,
+                        until=workflow.now() + length,
                     ),
                 )
             except Turn:
                 workflow.logger.info("eject.window_aged")
-        record.window_opened = workflow.now()
+        record.window_opened = record.window_opened or workflow.now()
         self._window.closes = record.window_closes = enabled.closes
+        self._extension.unsure = False
 
-    async def _fetch_shares(self) -> None:
-        """Fetch inside the window; when it closes first, the eject has expired."""
+    async def _fetch_shares(self, *, restore: bool = False) -> None:
+        """Fetch inside the window; what its close overtakes is given up."""
         self._enter(Stage.FETCHING_SHARES)
-        fetching = asyncio.create_task(self._fetch())
-        if not await self._window.wait(fetching.done):
+        self._record.custodian_halves = ()
+        fetching = asyncio.create_task(self._fetch(restore=restore))
+        try:
+            if await self._window.wait(fetching.done):
+                self._record.custodian_halves = fetching.result().files
+        except Turn:
+            workflow.logger.info("eject.window_closed_before_the_fetch")
+        finally:
             fetching.cancel()
             await workflow.wait_condition(fetching.done)
-            raise Leave(End.EXPIRED)
-        try:
-            self._record.custodian_halves = fetching.result().files
-        except Turn:
-            raise Leave(End.EXPIRED) from None
 
-    async def _fetch(self) -> steps.SharesFetched:
-        record, closes = self._record, self._closes()
+    async def _fetch(self, *, restore: bool) -> steps.SharesFetched:
+        record = self._record
+        if restore:
+            await self._steps.run(
+                policies.RESTORE_BACKUP,
+                lambda: steps.RestoreBackup(
+                    eject_id=record.eject_id,
+                    client_id=record.request.client_id,
+                    files=record.client_halves,
+                ),
+            )
         return await self._steps.run(
             policies.FETCH_SHARES,
             lambda: steps.FetchShares(
@@ -157,24 +192,56 @@ class Eject:
                 client_id=record.request.client_id,
                 recipient=record.request.recipient,
                 backup=record.client_halves,
-                not_after=closes,
+                not_after=self._closes(),
             ),
         )
 
     async def _await_owner(self) -> None:
-        """Wait for the claim and the proofs; at the close destroy our copies and see what is owed."""
-        self._enter(Stage.AWAITING_CLAIM)
-        if await self._window.wait(self._handover.all_proven):
-            return
+        """Wait for the claim and the proofs, as often as somebody extends the window."""
+        while not self._handover.all_proven():
+            if self._record.custodian_halves:
+                self._enter(Stage.AWAITING_CLAIM)
+                await self._window.wait(self._handover.all_proven)
+            await self._after_the_close()
+
+    async def _after_the_close(self) -> None:
+        """Finish what was accepted, destroy our copies; then only a late proof or a person goes on."""
         await self._handover.finish()
+        await self._extension.stop()
         if self._handover.all_proven():
             return
         if not self._handover.claimed:
             raise Leave(End.EXPIRED)
-        await self._purge()
-        if not self._handover.all_proven():
-            self._enter(Stage.UNRESOLVED)
-            await workflow.wait_condition(self._handover.all_proven)
+        withdrawing = asyncio.create_task(self._withdraw(shrink=self._extension.unsure))
+        await self._unless_proven(withdrawing)
+        if self._handover.all_proven():
+            return
+        self._handover.forgive()
+        self._enter(Stage.UNRESOLVED)
+        await workflow.wait_condition(
+            lambda: self._handover.all_proven() or self._extension.wanted is not None
+        )
+        if self._extension.wanted is not None and not self._handover.all_proven():
+            await self._open_again(self._extension.wanted)
+
+    async def _open_again(self, length: timedelta) -> None:
+        """Open the window once more and put both halves back, unless the proofs come first."""
+        await self._unless_proven(asyncio.create_task(self._reopen(length)))
+        self._extension.wanted = None
+
+    async def _unless_proven(self, work: asyncio.Task[None]) -> None:
+        """Do work that the last proof makes needless: completion is owed from then on, and does not wait."""
+        await workflow.wait_condition(lambda: work.done() or self._handover.all_proven())
+        if work.done():
+            work.result()
+        else:
+            await self._steps.give_up(work)
+
+    async def _reopen(self, length: timedelta) -> None:
+        await self._enable_eject(length)
+        self._extension.wanted = None
+        self._handover.forgive()
+        await self._fetch_shares(restore=True)
 
     async def _complete(self) -> None:
         """Owed once proven, window or not."""
@@ -187,98 +254,52 @@ class Eject:
         record.ejected_at = done.ejected_at
         record.completed = workflow.now()
 
-    async def _close(self, end: End) -> Receipt:
+    async def _close(self, road: asyncio.Task[End]) -> Receipt:
         """Destroy our copies, write the receipt, and be gone."""
+        record, end = self._record, self._state.leaving
+        if end is not None:
+            await self._give_up(road)
+        else:
+            end = road.result()
         self._enter(Stage.CLOSING)
-        record = self._record
+        # A command may end an eject whose window is open, or was asked for and nobody heard.
+        open_still = self._state.leaving is not None and self._window.closes is not None
         if end not in (End.REFUSED, End.ALREADY_EJECTED):  # those two ended before anything was written
-            await self._purge()
+            await self._withdraw(shrink=open_still or self._extension.unsure)
         if end is End.EJECTED:
             await self._steps.run(
                 policies.DELETE_DEPOSIT, lambda: steps.DeleteDeposit(client_id=record.request.client_id)
             )
         ended = workflow.now()
         await self._steps.run(
-            policies.WRITE_RECEIPT, lambda: steps.WriteReceipt(receipt=record.receipt(end, ended))
+            policies.WRITE_RECEIPT,
+            lambda: steps.WriteReceipt(receipt=record.receipt(end, ended), run_id=workflow.info().run_id),
         )
-        self._end = end
+        self._state.end = end
         self._show()
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return record.receipt(end, ended)
 
-    async def _purge(self) -> None:
-        """Twice, because an attempt that was given up may still write for a moment."""
-        await self._steps.run(policies.PURGE, lambda: steps.Purge(eject_id=self._record.eject_id))
-        await workflow.sleep(policies.PURGE_AGAIN_AFTER, summary="for late writes, before the last look")
-        await self._steps.run(policies.PURGE, lambda: steps.Purge(eject_id=self._record.eject_id))
+    async def _give_up(self, road: asyncio.Task[End]) -> None:
+        """Leave the road where it is; what still runs on it comes to its end first."""
+        await self._steps.give_up(road)
+        await self._handover.stop()
+        await self._extension.stop()
 
-    @workflow.update(description="The owner asks for the bundle")
-    async def claim(self, command: Claim) -> ClaimAnswer:
-        """Release the sealed files and answer what the owner's device needs."""
-        if self._stage is Stage.AWAITING_CLAIM:
-            self._enter(Stage.AWAITING_PROOF)
-        return await self._handover.claim(command, self._closes())
+    async def _withdraw(self, *, shrink: bool) -> None:
+        """Close Portal's window where it may be open, and destroy our copies.
 
-    @claim.validator
-    def _may_claim(self, command: Claim) -> None:
-        if self._stage not in (Stage.AWAITING_CLAIM, Stage.AWAITING_PROOF):
-            raise refusal(f"There is nothing to claim: the eject is {self._standing()}")
-        self._handover.refuse_claim(self._closes())
-
-    @workflow.update(description="The owner proves the key of one or more wallets")
-    async def prove(self, command: Prove) -> ProveAnswer:
-        """Take proofs; the last one makes completion owed."""
-        return await self._handover.prove(command)
-
-    @prove.validator
-    def _may_prove(self, command: Prove) -> None:
-        if not self._handover.claimed or self._stage in (Stage.COMPLETING, Stage.CLOSING):
-            raise refusal(f"No proof is awaited: the eject is {self._standing()}")
-        self._handover.refuse_proofs(command)
-
-    @workflow.update(description="Run the parked step again, once its cause is mended")
-    async def retry(self, command: Retry) -> RetryAnswer:
-        """Run the parked step again and answer what became of it, within half a minute."""
-        return await self._steps.retry(command)
-
-    @retry.validator
-    def _may_retry(self, command: Retry) -> None:
-        self._steps.refuse(command)
-
-    @workflow.query(description="Where the eject is")
-    def status(self) -> Status:
-        """Stage, wallets, window, park."""
-        return Status(
-            eject_id=self._record.eject_id,
-            client_id=self._record.request.client_id,
-            stage=self._standing(),
-            wallets=self._record.wallets,
-            proven=tuple(self._record.proofs),
-            fingerprint=self._record.fingerprint,
-            window_closes=self._window.closes,
-            park=self._steps.current,
-        )
-
-    def _closes(self) -> datetime:
-        assert self._window.closes is not None, "the story opens the window first"  # noqa: S101
-        return self._window.closes
-
-    def _standing(self) -> Stage | End:
-        return self._end or (Stage.PARKED if self._steps.current else self._stage)
-
-    def _enter(self, stage: Stage) -> None:
-        self._stage = stage
-        self._show()
-
-    def _show(self) -> None:
-        """Write the search attributes, all in one call, where the stage has changed."""
-        if self._shown is (standing := self._standing()):
-            return
-        self._shown = standing
-        values: list[SearchAttributeUpdate[Any]] = [
-            attributes.STAGE.value_set(standing),
-            attributes.CLIENT.value_set(self._record.request.client_id),
-        ]
-        if self._window.closes:
-            values.append(attributes.WINDOW_CLOSES.value_set(self._window.closes))
-        workflow.upsert_search_attributes(values)
+        Twice, because an attempt that was given up may still act for a moment.
+        """
+        record = self._record
+        for last in (False, True):
+            if shrink:
+                await self._steps.run(
+                    policies.SHRINK_WINDOW,
+                    lambda: steps.ShrinkWindow(client_id=record.request.client_id, wallets=record.wallets),
+                )
+            await self._steps.run(policies.PURGE, lambda: steps.Purge(eject_id=record.eject_id))
+            if not last:
+                await workflow.sleep(
+                    policies.PURGE_AGAIN_AFTER, summary="for late writes, before the last look"
+                )
+        self._extension.unsure = False

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -26,10 +28,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.sealing import SealedRef, bundle_digest
     from contracts.steps import Release, Released
     from contracts.wallets import Wallet
-    from contracts.window import RELEASE_GRACE, may_claim
+    from contracts.window import RELEASE_GRACE
 
 from workflows.parking import Parking
-from workflows.policies import RELEASE, VERIFY_ONCE, VERIFY_TIMEOUT
+from workflows.policies import ANSWERS_WITHIN, RELEASE, VERIFY_ONCE, VERIFY_TIMEOUT
 from workflows.record import Record
 
 # Updates are limited per run, so a caller who never gets it right is stopped; a new claim starts anew.
@@ -66,11 +68,6 @@ class Handover:
         """Whether the owner has proven every wallet of the client."""
         return bool(self._record.wallets) and not self.awaited
 
-    def refuse_claim(self, closes: datetime) -> None:
-        """Refuse a claim that comes too late to be of use."""
-        if not may_claim(closes, workflow.now()):
-            raise refusal("The window closes in less than two minutes: too late to read the files")
-
     async def claim(self, command: Claim, closes: datetime) -> ClaimAnswer:
         """Release the sealed files, once; a second claim waits for the first one's copy."""
         record = self._record
@@ -79,13 +76,22 @@ class Handover:
         bundle = bundle_digest(record.files)
         self._bundles[bundle] = record.files
         self._bad_proofs = 0
-        if self._release is None:
-            self._release = asyncio.create_task(
-                self._steps.run(RELEASE, lambda: Release(eject_id=record.eject_id, files=record.files))
+        first = self._release is None
+        self._release = release = self._release or asyncio.create_task(
+            self._steps.run(RELEASE, lambda: Release(eject_id=record.eject_id, files=record.files))
+        )
+        try:
+            # One claim waits as long as it takes; were all to wait, they would use up the updates in flight.
+            await workflow.wait_condition(
+                release.done,
+                timeout=None if first else ANSWERS_WITHIN,
+                timeout_summary="the copy of an earlier claim",
             )
-        await workflow.wait_condition(self._release.done)
-        if self._release.cancelled() or self._release.exception():
+        except TimeoutError:
+            raise refusal("The files are still being released: claim again in a moment") from None
+        if release.cancelled():
             raise refusal("The window closed before the files could be released: they are destroyed")
+        release.result()
         return self._answer(bundle, closes)
 
     def _answer(self, bundle: str, closes: datetime) -> ClaimAnswer:
@@ -113,7 +119,7 @@ class Handover:
     def refuse_proofs(self, command: Prove) -> None:
         """Refuse proofs that need no verification to be wrong."""
         if self._bad_proofs + self._verifying >= MOST_BAD_PROOFS:
-            raise refusal(f"{MOST_BAD_PROOFS} proofs were wrong since the last claim: claim again first")
+            raise refusal(f"{MOST_BAD_PROOFS} proofs were wrong since the last claim: claim again, or extend")
         wallets = [proof.wallet for proof in command.proofs]
         for proof in command.proofs:
             if all(wallet.id != proof.wallet for wallet in self._record.wallets):
@@ -143,28 +149,43 @@ class Handover:
             raise refusal("; ".join(problems))
         return ProveAnswer(proven=tuple(self._record.proofs), awaited=self.awaited)
 
+    @property
+    def verifying(self) -> bool:
+        """Whether a proof was accepted and is not verified yet."""
+        return self._verifying > 0
+
+    def forgive(self) -> None:
+        """Count bad proofs anew; after the close no claim could."""
+        self._bad_proofs = 0
+
     async def finish(self) -> None:
         """Let what was accepted before the close come to its end: a verification, and for a while a copy."""
-        await workflow.wait_condition(lambda: self._verifying == 0)
+        await workflow.wait_condition(lambda: not self.verifying)
         if self._release and not self._release.done():
-            try:
+            with suppress(TimeoutError):
                 await workflow.wait_condition(
                     self._release.done, timeout=RELEASE_GRACE, timeout_summary="the copy of the last claim"
                 )
-            except TimeoutError:
-                self._release.cancel()
-                await workflow.wait_condition(self._release.done)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Give up a copy that is under way; the next claim, if one may come, begins a new one."""
+        if self._release and not self._release.done():
+            self._release.cancel()
+            await workflow.wait_condition(self._release.done)
+        self._release = None
 
     async def _verify(self, proofs: Iterable[Proof]) -> Verified:
         try:
-            return await workflow.execute_local_activity(
-                verify,
+            given = await workflow.execute_local_activity(
+                verify.__name__,
                 Verify(checks=tuple(self._check(proof) for proof in proofs)),
                 start_to_close_timeout=VERIFY_TIMEOUT,
                 schedule_to_close_timeout=VERIFY_TIMEOUT,
                 retry_policy=VERIFY_ONCE,
             )
-        except ActivityError:
+            return Verified.model_validate(given)
+        except (ActivityError, ValidationError):
             raise refusal("The proof could not be verified in time: send it again") from None
 
     def _check(self, proof: Proof) -> ProofCheck:

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.base import sentence
+    from contracts.base import Result, sentence
     from contracts.failures import RULES, Failure
     from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
     from contracts.stages import Stage
-    from workflows.policies import HEARTBEAT, PATIENT, RETRY_ANSWERS_WITHIN, Step
+    from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, PATIENT, Step
 
 I = TypeVar("I")  # noqa: E741 (what goes in)
-O = TypeVar("O")  # noqa: E741 (what comes out)
+O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
 
 # These are not troubles but turns of the story, which the workflow itself takes.
 _TURNS = (Failure.WINDOW_AGED, Failure.WINDOW_CLOSED)
@@ -28,6 +28,16 @@ class Turn(Exception):  # noqa: N818 (a turn of the story, not an error)
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
         self.failure = failure
+
+
+class Trouble(Exception):  # noqa: N818 (what a step met, told to whoever ran it)
+    """Retrying cannot mend this; a person can."""
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = failure
+        self.reason = reason
+        self.mend = RULES[failure].mend
 
 
 class Parking:
@@ -42,6 +52,8 @@ class Parking:
         self._count = 0
         self._parks: dict[int, Park] = {}
         self._became: dict[int, RetryAnswer] = {}
+        # An activity that finishes although it was cancelled swallows the cancellation of whoever awaits it.
+        self._stopped = False
 
     @property
     def current(self) -> Park | None:
@@ -57,31 +69,50 @@ class Parking:
         retried = 0
         while True:
             try:
-                result = await workflow.execute_activity_method(
-                    step.activity,
-                    make(),
-                    task_queue=step.queue,
-                    summary=step.summary,
-                    start_to_close_timeout=step.start_to_close,
-                    heartbeat_timeout=HEARTBEAT,
-                    retry_policy=PATIENT,
-                )
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    self._answer(retried, RetryOutcome.ABANDONED)
-                    raise
-                failure, reason = _read(error)
-            except ValidationError as error:
-                failure, reason = Failure.MESSAGE_INVALID, sentence(error)
+                result = await self.attempt(step, make)
+            except Trouble as trouble:
+                retried = await self._stand(step, trouble, retried)
+            except (Turn, asyncio.CancelledError):
+                self._answer(retried, RetryOutcome.ABANDONED)
+                raise
             else:
                 self._answer(retried, RetryOutcome.DONE)
                 return result
-            if failure in _TURNS:
-                self._answer(retried, RetryOutcome.ABANDONED)
-                raise Turn(failure)
-            retried = await self._stand(step, failure, reason, retried)
 
-    async def _stand(self, step: Step[I, O], failure: Failure, reason: str, retried: int) -> int:
+    async def attempt(self, step: Step[I, O], make: Callable[[], I]) -> O:
+        """Run a step until it is done or `Trouble` that retrying cannot mend; nothing parks."""
+        try:
+            # By name and without a type: the SDK would read the result before this `try` could notice that
+            # it is no such result, and the whole eject would fail.
+            given = await workflow.execute_activity(
+                step.name,
+                make(),
+                task_queue=step.queue,
+                summary=step.summary,
+                start_to_close_timeout=step.start_to_close,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=PATIENT,
+                cancellation_type=step.cancellation,
+            )
+            result = step.answer.model_validate(given)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
+            failure, reason = _read(error)
+        except ValidationError as error:
+            failure = Failure.MESSAGE_INVALID
+            reason = f"What the step was given or answered has another form: {sentence(error)}"
+        else:
+            if self._stopped:
+                raise asyncio.CancelledError
+            return result
+        if self._stopped:
+            raise asyncio.CancelledError
+        if failure in _TURNS:
+            raise Turn(failure)
+        raise Trouble(failure, reason)
+
+    async def _stand(self, step: Step[I, O], trouble: Trouble, retried: int) -> int:
         """Wait for the retry of this very park; returns its number."""
         self._count += 1
         number = self._count
@@ -89,13 +120,13 @@ class Parking:
             number=number,
             stage=self._stage(),
             step=step.name,
-            failure=failure,
-            reason=reason,
-            mend=RULES[failure].mend,
+            failure=trouble.failure,
+            reason=trouble.reason,
+            mend=trouble.mend,
             since=workflow.now(),
         )
         workflow.logger.warning(
-            "eject.step_parked", extra={"step": step.name, "failure": failure, "park": number}
+            "eject.step_parked", extra={"step": step.name, "failure": trouble.failure, "park": number}
         )
         self._answer(retried, RetryOutcome.PARKED, park)
         self._changed()
@@ -106,6 +137,13 @@ class Parking:
             self._changed()
             raise
         return number
+
+    async def give_up(self, running: asyncio.Task[Any]) -> None:
+        """Cancel what runs steps; a step that finishes all the same does not go on to the next."""
+        self._stopped = True
+        running.cancel()
+        await workflow.wait_condition(running.done)
+        self._stopped = False
 
     def refuse(self, command: Retry) -> None:
         """Refuse a retry that names no halt that stands now."""
@@ -124,7 +162,7 @@ class Parking:
         try:
             await workflow.wait_condition(
                 lambda: command.park in self._became,
-                timeout=RETRY_ANSWERS_WITHIN,
+                timeout=ANSWERS_WITHIN,
                 timeout_summary="what became of the retried step",
             )
         except TimeoutError:

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from activities.back_up import BackUpStep
@@ -17,11 +18,15 @@ with workflow.unsafe.imports_passed_through():
     from activities.enable_eject import EnableEjectStep
     from activities.fetch_shares import FetchSharesStep
     from activities.release import ReleaseStep
+    from activities.restore_backup import RestoreBackupStep
+    from activities.shrink_window import ShrinkWindowStep
+    from contracts.base import Result
     from contracts.names import TaskQueue
     from contracts.steps import (
         BackedUp,
         BackUp,
         BackupConfirmed,
+        BackupRestored,
         Check,
         Checked,
         Complete,
@@ -37,12 +42,15 @@ with workflow.unsafe.imports_passed_through():
         ReceiptWritten,
         Release,
         Released,
+        RestoreBackup,
         SharesFetched,
+        ShrinkWindow,
+        WindowShrunk,
         WriteReceipt,
     )
 
 I = TypeVar("I")  # noqa: E741 (what goes in)
-O = TypeVar("O")  # noqa: E741 (what comes out)
+O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
 
 # Transient failures have no attempt limit: an outage of a day must not end an eject, and one that lasts
 # shows as a pending activity with its last failure. A minute is soon enough after a long one.
@@ -56,10 +64,10 @@ HEARTBEAT = timedelta(seconds=5)
 VERIFY_TIMEOUT = timedelta(seconds=10)
 VERIFY_ONCE = RetryPolicy(maximum_attempts=1)
 
-# A late write of an attempt that was given up lands within this, before the second listing.
+# A write that was given up lands or fails within this (the vault's own time-out is 8 s).
 PURGE_AGAIN_AFTER = timedelta(seconds=10)
-# How long `retry` waits to say what became of the step.
-RETRY_ANSWERS_WITHIN = timedelta(seconds=30)
+# How long a command waits to say what became of it.
+ANSWERS_WITHIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,11 @@ class Step(Generic[I, O]):
     """
 
     activity: Callable[[Any, I], Awaitable[O]]
+    answer: type[O]
     summary: str
     start_to_close: timedelta = timedelta(minutes=1)
     queue: TaskQueue = TaskQueue.EJECT
+    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
     @property
     def name(self) -> str:
@@ -80,9 +90,10 @@ class Step(Generic[I, O]):
         return self.activity.__name__
 
 
-CHECK: Step[Check, Checked] = Step(CheckStep.check, "Read the client and judge it")
+CHECK: Step[Check, Checked] = Step(CheckStep.check, Checked, "Read the client and judge it")
 BACK_UP: Step[BackUp, BackedUp] = Step(
     BackUpStep.back_up,
+    BackedUp,
     "Make a backup, seal the client's halves to the owner",
     # The enclave runs a protocol between two parties before it answers.
     start_to_close=timedelta(minutes=3),
@@ -90,27 +101,50 @@ BACK_UP: Step[BackUp, BackedUp] = Step(
 )
 CONFIRM_BACKUP: Step[ConfirmBackup, BackupConfirmed] = Step(
     ConfirmBackupStep.confirm_backup,
+    BackupConfirmed,
     "Store the sealed halves with Portal, read the backup as completed",
     start_to_close=timedelta(minutes=2),  # two calls for each wallet
     queue=TaskQueue.CLIENT,
 )
 ENABLE_EJECT: Step[EnableEject, EjectEnabled] = Step(
-    EnableEjectStep.enable_eject, "Check the wallets again, open the ejectable window"
+    EnableEjectStep.enable_eject,
+    EjectEnabled,
+    "Check the wallets again, open the ejectable window",
+    # Whoever shrinks the window after a cancellation must know that no attempt opens it any more.
+    cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+SHRINK_WINDOW: Step[ShrinkWindow, WindowShrunk] = Step(
+    ShrinkWindowStep.shrink_window, WindowShrunk, "Have Portal's window close within two minutes"
 )
 FETCH_SHARES: Step[FetchShares, SharesFetched] = Step(
     FetchSharesStep.fetch_shares,
+    SharesFetched,
     "Fetch the custodian halves, seal them to the owner",
     start_to_close=timedelta(minutes=2),  # one call and one write for each wallet
 )
-RELEASE: Step[Release, Released] = Step(ReleaseStep.release, "Put the sealed files where the owner reads")
+RESTORE_BACKUP: Step[RestoreBackup, BackupRestored] = Step(
+    RestoreBackupStep.restore_backup,
+    BackupRestored,
+    "Put the client's sealed halves back from Portal's cipher text",
+    queue=TaskQueue.CLIENT,
+)
+RELEASE: Step[Release, Released] = Step(
+    ReleaseStep.release, Released, "Put the sealed files where the owner reads"
+)
 COMPLETE: Step[Complete, Completed] = Step(
     CompleteStep.complete,
+    Completed,
     "Read the wallets again, mark the client as ejected",
     start_to_close=timedelta(minutes=2),  # three calls in a row
     queue=TaskQueue.CLIENT,
 )
-PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, "Destroy our copies")
-WRITE_RECEIPT: Step[WriteReceipt, ReceiptWritten] = Step(WriteReceiptStep.write_receipt, "Write the receipt")
+PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, Purged, "Destroy our copies")
+WRITE_RECEIPT: Step[WriteReceipt, ReceiptWritten] = Step(
+    WriteReceiptStep.write_receipt, ReceiptWritten, "Write the receipt"
+)
 DELETE_DEPOSIT: Step[DeleteDeposit, DepositDeleted] = Step(
-    DeleteDepositStep.delete_deposit, "Delete the deposited signing shares", queue=TaskQueue.CLIENT
+    DeleteDepositStep.delete_deposit,
+    DepositDeleted,
+    "Delete the deposited signing shares",
+    queue=TaskQueue.CLIENT,
 )

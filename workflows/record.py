@@ -5,6 +5,7 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.commands import Commanded, CommandName
     from contracts.receipt import Asserted, ProvenWallet, Receipt, Times
     from contracts.request import EjectRequest
     from contracts.sealing import SealedRef, fingerprint
@@ -26,6 +27,7 @@ class Record:
         self.custodian_halves: tuple[SealedRef, ...] = ()
         self.claimed_by: str | None = None
         self.proofs: dict[str, ProvenWallet] = {}
+        self.commands: list[Commanded] = []
         self.backed_up: datetime | None = None
         self.window_opened: datetime | None = None
         self.window_closes: datetime | None = None
@@ -38,6 +40,10 @@ class Record:
     def files(self) -> tuple[SealedRef, ...]:
         """Every sealed half of this eject."""
         return self.client_halves + self.custodian_halves
+
+    def command(self, name: CommandName, by: str, why: str, now: datetime) -> None:
+        """Note who commanded what."""
+        self.commands.append(Commanded(command=name, at=now, by=by, why=why))
 
     def receipt(self, end: End, now: datetime) -> Receipt:
         """What remains."""
@@ -66,6 +72,7 @@ class Record:
             wallets=self.wallets,
             files=self.files,
             proofs=tuple(self.proofs.values()),
+            commands=tuple(self.commands),
             ejected_at=self.ejected_at,
             left=tuple(self._left(end)),
         )

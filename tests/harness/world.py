@@ -5,7 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,17 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.testing import TimeSkipper
 
 import starter
+from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
 from contracts.names import released_prefix
 from contracts.owner import Claim, ClaimAnswer, Prove
-from contracts.receipt import Receipt
+from contracts.parks import Retry, RetryAnswer
+from contracts.receipt import Receipt, Status
 from contracts.request import EjectRequest
 from contracts.stages import Stage
 from custody.vault import Vault
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
-from portal.client import Clients
-from portal.custodian import CustodianApi
 from portal.http import portal_client
 from runtime.settings import Settings, WorkerRole
 from tests.harness.portal import Customer, Sandbox
@@ -84,6 +84,11 @@ class World:
         recipient = str(self.settings.client_recipient)
         await starter.deposit(self.vault, customer.client_id, customer.generate_response, recipient)
 
+    async def deposit_api_key(self, customer: Customer) -> None:
+        """Put the client's own API key where a strict client role finds it."""
+        recipient = str(self.settings.client_recipient)
+        await starter.deposit_api_key(self.vault, customer.client_id, customer.api_key, recipient)
+
     def request(self, customer: Customer, **changes: Any) -> EjectRequest:
         """An eject of this customer to this owner, a day long."""
         fields = {
@@ -100,13 +105,13 @@ class World:
         await self.deposit(customer)
         return await starter.start(self.client, self.request(customer, **changes))
 
-    async def reach(self, handle: starter.EjectHandle, stage: Stage) -> None:
-        """Follow the history until the eject enters a stage; an error when it ends without."""
+    async def reach(self, handle: starter.EjectHandle, stage: Stage, times: int = 1) -> None:
+        """Follow the history until the eject has entered a stage so often; an error when it ends without."""
         seen = []
         async with asyncio.timeout(PATIENCE):
             async for entered in starter.stages(handle):
                 seen.append(entered)
-                if entered == stage:
+                if seen.count(stage) == times:
                     return
         raise AssertionError(f"never reached {stage}: {seen}")
 
@@ -143,6 +148,34 @@ class World:
         await self.reach(handle, Stage.AWAITING_CLAIM)
         await self.prove(customer, self.proofs(await self.claim(customer)))
         return handle, await self.end(handle)
+
+    async def told(self, customer: Customer) -> Status:
+        """What `status` says of a running eject."""
+        told = await starter.status(self.client, customer.client_id)
+        assert isinstance(told, Status), f"the eject has ended: {told.end}"
+        return told
+
+    async def retry(self, customer: Customer, park: int) -> RetryAnswer:
+        """An operator retries a park."""
+        return await starter.retry(self.client, customer.client_id, Retry(park=park, by="ops", why="mended"))
+
+    async def cancel(self, customer: Customer) -> Taken:
+        """An operator cancels."""
+        return await starter.cancel(self.client, customer.client_id, Cancel(by="ops", why="asked to"))
+
+    async def resolve(self, customer: Customer) -> Taken:
+        """An operator closes an eject that was claimed."""
+        return await starter.resolve(self.client, customer.client_id, Resolve(by="ops", why="no proof comes"))
+
+    async def extend(self, customer: Customer, window: timedelta) -> Extended:
+        """An operator extends."""
+        command = Extend(window=window, by="ops", why="the owner travels")
+        return await starter.extend(self.client, customer.client_id, command)
+
+    def portal_closes(self, customer: Customer) -> list[datetime]:
+        """When Portal's window closes, for each wallet that has or had one."""
+        wallets = self.sandbox.client(customer.client_id)["wallets"]
+        return [datetime.fromisoformat(w["ejectableUntil"]) for w in wallets if w["ejectableUntil"]]
 
     def completions(self, customer: Customer) -> int:
         """How many completions took effect."""
@@ -186,9 +219,7 @@ async def serving(world: World) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(portal_client(settings.portal_url))
         enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        portal = CustodianApi(http, world.sandbox.custodian_key)
-        clients = Clients(http, enclave, portal.mint_session)
-        served = activities_of(WorkerRole.ALL, settings, portal, clients)
-        for queue, activities in served.by_queue.items():
+        served = activities_of(WorkerRole.ALL, settings, http, enclave)
+        for queue, activities in served.items():
             await stack.enter_async_context(make_worker(world.client, queue, activities))
         yield

@@ -1,0 +1,199 @@
+"""Start, watch and command ejects: what a service does with a connected Temporal client."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.base import Message, Result
+from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
+from contracts.names import Attribute, TaskQueue, workflow_id
+from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
+from contracts.parks import Retry, RetryAnswer
+from contracts.receipt import Receipt, Status
+from contracts.request import EjectRequest, differing
+from contracts.sealing import fingerprint
+from contracts.stages import End, Stage
+from custody.sealing import is_recipient
+from workflows import attributes
+from workflows.eject import Eject
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Result)
+EjectHandle = WorkflowHandle[Eject, Receipt]
+
+# A query or an update that takes longer has no worker behind it.
+ANSWERS_WITHIN = timedelta(seconds=60)
+
+
+class EjectError(Exception):
+    """A command was refused; the text is one sentence that says what to do."""
+
+
+class NoAnswerError(EjectError):
+    """Nobody answered; whether the command was taken is not known, and repeating it is safe."""
+
+
+async def start(client: Client, request: EjectRequest) -> EjectHandle:
+    """Start an eject, or join the running one where its request is the same."""
+    if not is_recipient(request.recipient):
+        raise EjectError("The recipient is not an age public key: its checksum is wrong, copy it again")
+    try:
+        return await client.start_workflow(
+            Eject.run,
+            request,
+            id=workflow_id(request.client_id),
+            task_queue=TaskQueue.EJECT,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(attributes.STAGE, Stage.CHECKING),
+                    SearchAttributePair(attributes.CLIENT, request.client_id),
+                ]
+            ),
+            static_summary=f"Client {request.client_id} leaves custody",
+            static_details=f"Sealed to the recipient with the fingerprint {fingerprint(request.recipient)}",
+        )
+    except WorkflowAlreadyStartedError as error:
+        handle = client.get_workflow_handle_for(Eject.run, error.workflow_id, run_id=error.run_id)
+        if fields := differing(request, await _request_of(client, handle)):
+            raise EjectError(
+                f"An eject of client {request.client_id} is running with another {', '.join(fields)}: "
+                "start with the same to join it"
+            ) from None
+        return handle
+
+
+async def _request_of(client: Client, handle: EjectHandle) -> EjectRequest:
+    async for event in handle.fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        (request,) = await client.data_converter.decode(list(payloads), [EjectRequest])
+        return EjectRequest.model_validate(request)
+    raise NoAnswerError("Temporal shows no history of the running eject: try again")
+
+
+def handle_of(client: Client, client_id: str) -> EjectHandle:
+    """The latest eject of a client."""
+    return client.get_workflow_handle_for(Eject.run, workflow_id(client_id))
+
+
+async def status(client: Client, client_id: str) -> Status | Receipt:
+    """Where a running eject is, or the receipt of the last one that ended."""
+    handle = handle_of(client, client_id)
+    described = await _answered(client_id, handle.describe())
+    if described.status is WorkflowExecutionStatus.COMPLETED:
+        return await handle.result()
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        told = described.status.name.lower() if described.status else "gone"
+        raise EjectError(
+            f"The last eject of client {client_id} was {told} without a receipt: start a new one"
+        )
+    return await _answered(client_id, handle.query(Eject.status))
+
+
+async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
+    """Every stage that an eject enters, from its start to its end, as it happens and none left out."""
+    yield Stage.CHECKING
+    last: str = Stage.CHECKING
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        written = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        entered = json.loads(written[Attribute.STAGE].data) if Attribute.STAGE in written else last
+        if entered != last:
+            last = entered
+            yield End(entered) if entered in tuple(End) else Stage(entered)
+
+
+async def claim(client: Client, client_id: str, command: Claim) -> ClaimAnswer:
+    """Have the sealed files released; repeating it answers the same."""
+    return await _update(client, client_id, "claim", command, ClaimAnswer)
+
+
+async def prove(client: Client, client_id: str, command: Prove) -> ProveAnswer:
+    """Hand in the owner's proofs; after the last one completion is owed."""
+    return await _update(client, client_id, "prove", command, ProveAnswer)
+
+
+async def retry(client: Client, client_id: str, command: Retry) -> RetryAnswer:
+    """Run a parked step again, and hear what became of it within half a minute."""
+    return await _update(client, client_id, "retry", command, RetryAnswer)
+
+
+async def cancel(client: Client, client_id: str, command: Cancel) -> Taken:
+    """End an eject before its bundle is claimed; everything is withdrawn, which takes some seconds more."""
+    return await _update(client, client_id, "cancel", command, Taken)
+
+
+async def resolve(client: Client, client_id: str, command: Resolve) -> Taken:
+    """End an eject whose bundle was claimed and that will not be proven; it frees the client's id."""
+    return await _update(client, client_id, "resolve", command, Taken)
+
+
+async def extend(client: Client, client_id: str, command: Extend) -> Extended:
+    """Move the close of the window, or open it once more after the close."""
+    return await _update(client, client_id, "extend", command, Extended)
+
+
+async def _update(client: Client, client_id: str, name: str, command: Message, answer: type[A]) -> A:
+    updating = handle_of(client, client_id).execute_update(name, command, result_type=answer)
+    return answer.model_validate(await _answered(client_id, updating))
+
+
+class Listed(BaseModel):
+    """One line of `list`."""
+
+    client_id: str
+    stage: str
+    window_closes: datetime | None
+    started: datetime
+
+
+async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncIterator[Listed]:
+    """Every eject that Temporal still shows, the latest first; a new one may take a second to appear."""
+    query = "WorkflowType = 'Eject'" + (f" AND {Attribute.STAGE} = '{stage}'" if stage else "")
+    async for found in client.list_workflows(query):
+        values = found.typed_search_attributes
+        yield Listed(
+            client_id=values.get(attributes.CLIENT) or found.id.removeprefix("eject-"),
+            stage=values.get(attributes.STAGE) or "unknown",
+            window_closes=values.get(attributes.WINDOW_CLOSES),
+            started=found.start_time,
+        )
+
+
+async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:
+    """Await an answer of a client's eject, every failure as one sentence."""
+    try:
+        # Not `rpc_timeout`: it bounds one call, and an update without a worker is asked for anew for ever.
+        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+            return await asking
+    except WorkflowUpdateFailedError as error:
+        told = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+        raise EjectError(told) from None
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError):
+        raise NoAnswerError("The eject does not answer: see that a worker runs, then try again") from None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise EjectError(f"No eject of client {client_id} is running: see `starter.py list`") from None
+        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            raise NoAnswerError("The eject does not answer: see that a worker runs, then try again") from None
+        raise

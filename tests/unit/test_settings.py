@@ -1,0 +1,192 @@
+"""The settings: what is wrong is named at once, and no value is ever repeated."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from runtime.settings import Settings, SettingsError, load_settings
+
+SECRET = "Zq7planted"  # noqa: S105 (planted to be looked for)
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without settings."""
+    for name in list(os.environ):
+        if name.upper().startswith("EJECT_"):
+            monkeypatch.delenv(name)
+
+
+def wrong() -> str:
+    """What loading says; nothing of the planted secret is in it."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert SECRET not in f"{caught.value} {caught.value!r}"
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def test_without_settings_portal_is_the_real_one() -> None:
+    """Nothing is required to load, and the hosts are those that Portal documents."""
+    settings = load_settings()
+    assert settings.portal_url == "https://api.portalhq.io/api/v3"
+    assert settings.enclave_url == "https://mpc-client.portalhq.io"
+    assert (settings.minimum_approvals, settings.minimum_cooling_off) == (0, timedelta(0))
+    assert settings.custodian_api_key is None
+
+
+@pytest.mark.parametrize("name", ["EJECT_PORTAL_URL", "EJECT_ENCLAVE_URL"])
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://portal.example/api/v3", "https://portal.example/api/v3"),
+        ("https://portal.example/api/v3/", "https://portal.example/api/v3"),
+        ("HTTPS://portal.example", "HTTPS://portal.example"),
+        ("http://127.0.0.1:8080/api", "http://127.0.0.1:8080/api"),
+        ("http://localhost", "http://localhost"),
+        ("http://LOCALHOST:1", "http://LOCALHOST:1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_a_good_address_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, url: str, read: str) -> None:
+    """TLS everywhere, and none needed on this machine; a slash at the end makes no double one."""
+    monkeypatch.setenv(name, url)
+    assert getattr(load_settings(), name.removeprefix("EJECT_").lower()) == read
+
+
+@pytest.mark.parametrize("name", ["portal_url", "enclave_url"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://portal.example/" + SECRET, "must begin with https:// (http:// only on this machine)"),
+        ("http://127.0.0.1.example/", "must begin with https:// (http:// only on this machine)"),
+        ("http://localhost.example/", "must begin with https:// (http:// only on this machine)"),
+        ("http://127.0.0.1@portal.example/", "must begin with https:// (http:// only on this machine)"),
+        ("http://0.0.0.0/", "must begin with https:// (http:// only on this machine)"),
+        ("http://10.0.0.1/", "must begin with https:// (http:// only on this machine)"),
+        ("ftp://portal.example/" + SECRET, "must be an address like https://host/path"),
+        ("portal.example", "must be an address like https://host/path"),
+        (SECRET, "must be an address like https://host/path"),
+        ("", "must be an address like https://host/path"),
+        ("https://", "must be an address like https://host/path"),
+        ("https:///" + SECRET, "must be an address like https://host/path"),
+        (f"https://{SECRET}@portal.example/", "must hold no user, query or fragment"),
+        (f"https://user:{SECRET}@portal.example/", "must hold no user, query or fragment"),
+        (f"https://portal.example/?key={SECRET}", "must hold no user, query or fragment"),
+        (f"https://portal.example/#{SECRET}", "must hold no user, query or fragment"),
+        (f"https://[{SECRET}/", ""),
+    ],
+)
+def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, url: str, words: str) -> None:
+    """A credential must never go in the clear, nor to a host that only looks like this machine."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", url)
+    said = wrong()
+    assert said.startswith(f"Settings are wrong: {name}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("minimum_approvals", "1", "approvals and cooling-off are not built yet: leave it out"),
+        ("minimum_approvals", "-1", "approvals and cooling-off are not built yet: leave it out"),
+        ("minimum_approvals", SECRET, "Input should be a valid integer"),
+        ("minimum_cooling_off", "PT1H", "approvals and cooling-off are not built yet: leave it out"),
+        ("minimum_cooling_off", SECRET, "Input should be a valid timedelta"),
+        ("log_level", SECRET, "String should match pattern"),
+        ("log_level", "debug", "String should match pattern"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """A guard that this version would not keep is refused, as is what does not parse."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", value)
+    assert wrong().startswith(f"Settings are wrong: {name}: {words}")
+
+
+def test_not_even_the_error_behind_the_sentence_holds_a_value() -> None:
+    """Who builds settings without `load_settings`, as a test or a script does, prints no value either."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(log_level=SECRET, portal_url=f"http://{SECRET}")
+    assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one sentence, so that nobody mends them one by one."""
+    monkeypatch.setenv("EJECT_PORTAL_URL", f"http://{SECRET}")
+    monkeypatch.setenv("EJECT_LOG_LEVEL", SECRET)
+    monkeypatch.setenv("EJECT_MINIMUM_APPROVALS", "2")
+    said = wrong()
+    assert "\n" not in said
+    parts = said.removeprefix("Settings are wrong: ").split("; ")
+    assert [part.partition(":")[0] for part in parts] == ["portal_url", "minimum_approvals", "log_level"]
+
+
+@pytest.mark.parametrize("value", ["0", "PT0S"])
+def test_a_minimum_of_nothing_is_taken(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Saying that there is no guard is saying what this version does."""
+    name = "EJECT_MINIMUM_APPROVALS" if value == "0" else "EJECT_MINIMUM_COOLING_OFF"
+    monkeypatch.setenv(name, value)
+    load_settings()
+
+
+def test_what_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each program says what it needs, by the names that one sets."""
+    monkeypatch.setenv("EJECT_CUSTODIAN_API_KEY", SECRET)
+    settings = load_settings()
+    settings.require()
+    settings.require("custodian_api_key", "portal_url")
+    with pytest.raises(SettingsError) as caught:
+        settings.require("vault_url", "custodian_api_key", "client_identity")
+    assert str(caught.value) == "Set EJECT_VAULT_URL, EJECT_CLIENT_IDENTITY"
+
+
+def test_secrets_are_read_from_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As container platforms mount them, a newline at the end or not; the environment goes first."""
+    (tmp_path / "eject_custodian_api_key").write_text(f"{SECRET}\n")
+    (tmp_path / "eject_client_identity").write_text("from the folder")
+    (tmp_path / "unknown").write_text("nobody's")
+    monkeypatch.setenv("EJECT_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("EJECT_CLIENT_IDENTITY", "from the environment")
+    settings = load_settings()
+    assert settings.custodian_api_key is not None
+    assert settings.custodian_api_key.get_secret_value() == SECRET
+    assert settings.client_identity is not None
+    assert settings.client_identity.get_secret_value() == "from the environment"
+
+
+def test_a_wrong_setting_of_the_folder_is_named_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A mounted file is a setting like any other."""
+    (tmp_path / "eject_log_level").write_text(SECRET)
+    monkeypatch.setenv("EJECT_SECRETS_DIR", str(tmp_path))
+    assert wrong().startswith("Settings are wrong: log_level: ")
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_secrets_folder_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: bool
+) -> None:
+    """A file, or nothing at all: without this, every secret would only seem to be missing."""
+    place = tmp_path / SECRET
+    if made:
+        place.write_text("x")
+    monkeypatch.setenv("EJECT_SECRETS_DIR", str(place))
+    assert wrong().startswith("EJECT_SECRETS_DIR is not a folder")
+
+
+def test_a_secret_shows_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings may be printed by accident."""
+    monkeypatch.setenv("EJECT_CUSTODIAN_API_KEY", SECRET)
+    monkeypatch.setenv("EJECT_CLIENT_IDENTITY", SECRET)
+    settings = load_settings()
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_other_variables_of_the_environment_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only our prefix is read, and an unknown name under it breaks nothing of a newer version."""
+    monkeypatch.setenv("PORTAL_URL", "http://elsewhere")
+    monkeypatch.setenv("EJECT_SOMETHING_NEW", "x")
+    assert load_settings() == Settings()
