@@ -27,6 +27,7 @@ async def leave(world: World) -> tuple[str, Any]:
     """A whole eject, however long its steps are retried; the client and the receipt."""
     customer = world.sandbox.seed()
     handle = await world.start(customer)
+    assert await world.forward(handle, timedelta(seconds=20))  # the waits between attempts are skipped
     await world.reach(handle, Stage.AWAITING_CLAIM)
     await world.prove(customer, world.proofs(await world.claim(customer)))
     return customer.client_id, await world.end(handle)

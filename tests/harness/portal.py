@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,15 @@ class Sandbox:
     def advance(self, by: timedelta) -> None:
         """Move the clock forward."""
         self._post("/_sandbox/clock", {"advance_seconds": by.total_seconds()})
+
+    def now(self) -> datetime:
+        """The sandbox's time, which is that of every eject whose clock was moved with it."""
+        answer = self._http.get("/_sandbox/clock").raise_for_status().json()
+        return datetime.fromisoformat(answer["now"])
+
+    def switch(self, **switches: bool) -> None:
+        """Turn what holds for all clients."""
+        self._post("/_sandbox/switches", switches)
 
     def fault(self, call: str, kind: str, *, times: int = 1, **more: Any) -> None:
         """Have the next calls fail."""

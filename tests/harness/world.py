@@ -120,6 +120,12 @@ class World:
         self.sandbox.advance(by)
         return await TimeSkipper(self.client).fast_forward(handle, by)
 
+    async def until_close(self, customer: Customer, handle: starter.EjectHandle, left: timedelta) -> None:
+        """Move the clocks until so much is left of the window."""
+        closes = (await self.told(customer)).window_closes
+        assert closes is not None, "the window is not open"
+        assert await self.forward(handle, closes - self.sandbox.now() - left)
+
     async def end(self, handle: starter.EjectHandle) -> Receipt:
         """Skip whatever time an eject still waits for, and answer its receipt."""
         async with asyncio.timeout(PATIENCE):
