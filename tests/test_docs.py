@@ -11,6 +11,8 @@ from typer.main import get_command
 
 import starter
 import worker
+from contracts.failures import RULES
+from contracts.stages import End, Stage
 from device.cli import app as device_app
 from runtime.settings import Settings
 from workflows import attributes
@@ -76,6 +78,17 @@ def test_every_search_attribute_command_is_the_workers_own() -> None:
     for key in attributes.ALL:
         kind = key.indexed_value_type.name.capitalize()
         assert f"temporal operator search-attribute create --name {key.name} --type {kind}" in README
+
+
+def test_every_stage_and_every_park_has_its_row() -> None:
+    """The page for operators knows all stages, ends and parks, in the words that `status` shows."""
+    page = (ROOT / "docs/operating.md").read_text()
+    for name in (*Stage, *End):
+        assert f"`{name}`" in page
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.M))
+    assert {f: rows.get(f) for f, rule in RULES.items() if rule.mend} == {
+        f: rule.mend for f, rule in RULES.items() if rule.mend
+    }
 
 
 def test_every_dependency_has_its_reason() -> None:

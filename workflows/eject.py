@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.stages import End, Stage
 
 from workflows import attributes, policies
+from workflows.closing import Closing
 from workflows.commands import Commands
 from workflows.extension import Extension
 from workflows.handover import Handover, refusal
@@ -54,6 +55,7 @@ class Eject(Commands):
         self._window = Window()
         self._handover = Handover(self._record, self._steps)
         self._extension = Extension(self._record, self._steps, self._window)
+        self._closing = Closing(self._record, self._steps)
         self._rules = Rules(self._state, self._steps, self._window, self._handover, self._extension)
         # `starter` gives the first stage with the start; a plain start gives none.
         given = workflow.info().typed_search_attributes.get(attributes.STAGE)
@@ -212,7 +214,7 @@ class Eject(Commands):
             return
         if not self._handover.claimed:
             raise Leave(End.EXPIRED)
-        withdrawing = asyncio.create_task(self._withdraw(shrink=self._extension.unsure))
+        withdrawing = asyncio.create_task(self._closing.withdraw(shrink=self._extension.unsure))
         await self._unless_proven(withdrawing)
         if self._handover.all_proven():
             return
@@ -255,51 +257,20 @@ class Eject(Commands):
         record.completed = workflow.now()
 
     async def _close(self, road: asyncio.Task[End]) -> Receipt:
-        """Destroy our copies, write the receipt, and be gone."""
-        record, end = self._record, self._state.leaving
-        if end is not None:
-            await self._give_up(road)
-        else:
+        """Leave the road where it is or has ended, withdraw what is ours, write the receipt."""
+        end = self._state.leaving
+        if end is None:
             end = road.result()
+        else:
+            await self._steps.give_up(road)
+            await self._handover.stop()
+            await self._extension.stop()
         self._enter(Stage.CLOSING)
         # A command may end an eject whose window is open, or was asked for and nobody heard.
-        open_still = self._state.leaving is not None and self._window.closes is not None
+        still_open = self._state.leaving is not None and self._window.closes is not None
         if end not in (End.REFUSED, End.ALREADY_EJECTED):  # those two ended before anything was written
-            await self._withdraw(shrink=open_still or self._extension.unsure)
-        if end is End.EJECTED:
-            await self._steps.run(
-                policies.DELETE_DEPOSIT, lambda: steps.DeleteDeposit(client_id=record.request.client_id)
-            )
-        ended = workflow.now()
-        await self._steps.run(
-            policies.WRITE_RECEIPT,
-            lambda: steps.WriteReceipt(receipt=record.receipt(end, ended), run_id=workflow.info().run_id),
-        )
+            await self._closing.withdraw(shrink=still_open or self._extension.unsure)
+        receipt = await self._closing.conclude(end)
         self._state.end = end
         self._show()
-        return record.receipt(end, ended)
-
-    async def _give_up(self, road: asyncio.Task[End]) -> None:
-        """Leave the road where it is; what still runs on it comes to its end first."""
-        await self._steps.give_up(road)
-        await self._handover.stop()
-        await self._extension.stop()
-
-    async def _withdraw(self, *, shrink: bool) -> None:
-        """Close Portal's window where it may be open, and destroy our copies.
-
-        Twice, because an attempt that was given up may still act for a moment.
-        """
-        record = self._record
-        for last in (False, True):
-            if shrink:
-                await self._steps.run(
-                    policies.SHRINK_WINDOW,
-                    lambda: steps.ShrinkWindow(client_id=record.request.client_id, wallets=record.wallets),
-                )
-            await self._steps.run(policies.PURGE, lambda: steps.Purge(eject_id=record.eject_id))
-            if not last:
-                await workflow.sleep(
-                    policies.PURGE_AGAIN_AFTER, summary="for late writes, before the last look"
-                )
-        self._extension.unsure = False
+        return receipt

@@ -1,0 +1,57 @@
+"""Closing: withdraw what is ours, and write what remains."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.receipt import Receipt
+    from contracts.stages import End
+    from contracts.steps import DeleteDeposit, Purge, ShrinkWindow, WriteReceipt
+
+from workflows.parking import Parking
+from workflows.policies import (
+    DELETE_DEPOSIT,
+    PURGE,
+    PURGE_AGAIN_AFTER,
+    SHRINK_WINDOW,
+    WRITE_RECEIPT,
+)
+from workflows.record import Record
+
+
+class Closing:
+    """The last steps of an eject; each may park, and then waits for its `retry` like any other."""
+
+    def __init__(self, record: Record, steps: Parking) -> None:
+        self._record = record
+        self._steps = steps
+
+    async def withdraw(self, *, shrink: bool) -> None:
+        """Destroy our copies, and close Portal's window where it may be open.
+
+        Our copies first, so that they do not wait for Portal. Both twice, because an attempt that was given
+        up may still act for a moment.
+        """
+        await self._once(shrink=shrink)
+        await workflow.sleep(PURGE_AGAIN_AFTER, summary="for late writes, before the last look")
+        await self._once(shrink=shrink)
+
+    async def _once(self, *, shrink: bool) -> None:
+        record = self._record
+        await self._steps.run(PURGE, lambda: Purge(eject_id=record.eject_id))
+        if shrink:
+            await self._steps.run(
+                SHRINK_WINDOW,
+                lambda: ShrinkWindow(client_id=record.request.client_id, wallets=record.wallets),
+            )
+
+    async def conclude(self, end: End) -> Receipt:
+        """Delete the deposit of a client who has left, and write the receipt."""
+        record = self._record
+        if end is End.EJECTED:
+            await self._steps.run(DELETE_DEPOSIT, lambda: DeleteDeposit(client_id=record.request.client_id))
+        ended = workflow.now()
+        await self._steps.run(
+            WRITE_RECEIPT,
+            lambda: WriteReceipt(receipt=record.receipt(end, ended), run_id=workflow.info().run_id),
+        )
+        return record.receipt(end, ended)
