@@ -113,8 +113,13 @@ def running_sandbox(state: Path) -> Iterator[Sandbox]:
     app = make_app(state, None)
     ready = threading.Event()
     server = make_server(app, ready.set, "error")
-    serving = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    serving.start()
+
+    def serve() -> None:
+        server.run(sockets=[listener])
+        app.state.portal.store.close()
+
+    # Not waited for at the end: it takes a fifth of a second to end, and the next test has a sandbox of its own.
+    threading.Thread(target=serve).start()
     try:
         assert ready.wait(30), "the sandbox did not start"
         sandbox = Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.portal.custodian_key)
@@ -124,5 +129,3 @@ def running_sandbox(state: Path) -> Iterator[Sandbox]:
             sandbox.close()
     finally:
         server.should_exit = True
-        serving.join(30)
-        app.state.portal.store.close()
