@@ -47,7 +47,7 @@ from workflows.eject import Eject
 DRAIN = timedelta(seconds=20)
 
 # How long a workflow task waits for the worker that knows the eject before any other may take it.
-STICKY = timedelta(seconds=5)
+STICKY = timedelta(seconds=2)
 
 log = structlog.get_logger()
 

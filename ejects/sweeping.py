@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.failures import StepError
 from custody.vault import Vault
@@ -32,20 +33,41 @@ async def sweep(client: Client, vault: Vault, *, remove: bool, now: datetime | N
         # The vault first: an eject that starts meanwhile cannot be in a listing made before.
         files = await vault.modified("held/") | await vault.modified("released/")
         deposits = await vault.modified("deposits/")
-        running = {
-            found.raw_info.first_run_id
-            async for found in client.list_workflows("WorkflowType = 'Eject' AND ExecutionStatus = 'Running'")
-        }
-        left = {
-            name: name.split("/")[1]
-            for name, at in files.items()
-            if now - at > SETTLED and name.split("/")[1] not in running
-        }
+        newest: dict[str, datetime] = {}
+        for name, at in files.items():
+            newest[_eject_id(name)] = max(at, newest.get(_eject_id(name), at))
+        ended = {eject_id for eject_id, at in newest.items() if now - at > SETTLED}
+        ended -= await _running(client)
         if remove:
-            for eject_id in sorted(set(left.values())):
+            for eject_id in sorted(ended):
                 await vault.remove_all(f"held/{eject_id}/")
                 await vault.remove_all(f"released/{eject_id}/")
     except StepError as error:
         raise EjectError(error.sentence) from None
+    left = sorted(name for name in files if _eject_id(name) in ended)
     old = sorted(name for name, at in deposits.items() if now - at > OLD_DEPOSIT)
-    return Swept(left_behind=tuple(sorted(left)), old_deposits=tuple(old))
+    return Swept(left_behind=tuple(left), old_deposits=tuple(old))
+
+
+def _eject_id(name: str) -> str:
+    return name.split("/")[1]
+
+
+async def _running(client: Client) -> set[str]:
+    """The eject ids that run now.
+
+    Each workflow is asked itself: listings lag behind, as after a reset, and never tell the first run.
+    """
+    running = set()
+    for workflow in {found.id async for found in client.list_workflows("WorkflowType = 'Eject'")}:
+        try:
+            described = await client.get_workflow_handle(workflow).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:  # listed, and gone since
+                continue
+            raise
+        if described.close_time is None:
+            if not (eject_id := described.raw_info.first_run_id):
+                raise EjectError("Temporal does not tell which eject runs: update its server, then sweep")
+            running.add(eject_id)
+    return running

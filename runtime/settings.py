@@ -51,6 +51,14 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _is_file(url: str) -> bool:
+    """Whether a vault's address means a folder, read as the vault reads it: `FILE:` does too."""
+    try:
+        return urlsplit(url).scheme == "file"
+    except ValueError:  # the vault says what is wrong with it
+        return False
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -100,10 +108,14 @@ class Settings(BaseSettings):
         wrong = []
         if role is WorkerRole.ALL:
             wrong.append("--role all sees both halves of every key: run one worker of each role")
-        if str(self.vault_url).startswith("file:"):
+        if _is_file(str(self.vault_url)):
             wrong.append("a file:// vault is one user's on one machine: use s3://")
         if mints:
             wrong.append("EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict")
+        elif role is WorkerRole.CLIENT and self.custodian_api_key is not None:
+            wrong.append("EJECT_CUSTODIAN_API_KEY is not for the client role: leave it out")
+        if role is WorkerRole.CUSTODIAN and self.client_identity is not None:
+            wrong.append("EJECT_CLIENT_IDENTITY is not for the custodian role: leave it out")
         if wrong:
             raise SettingsError("Production settings refuse this: " + "; ".join(wrong))
 

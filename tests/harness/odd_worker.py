@@ -1,10 +1,11 @@
 """A worker as `worker.py` starts it, but odd at one point: it stands still there, or leaks there.
 
-`python -m tests.harness.odd_worker ODDITY`: one that stands still writes the line `here` to standard output
-and then waits to be killed.
+`python -m tests.harness.odd_worker ODDITY [ROLE]`: one that stands still writes the line `here` to standard
+output and then waits to be killed, or goes on at SIGUSR1. Without a role it has both.
 """
 
 import asyncio
+import signal
 import sys
 from typing import Any
 
@@ -17,14 +18,17 @@ from contracts.sealing import SealedFile
 from custody import sealing
 from custody.vault import Vault
 from portal.client import ClientApi
+from portal.custodian import CustodianApi
 from runtime import logs
 from runtime.settings import WorkerRole, load_settings
 
 
 async def _stand_still() -> None:
+    go_on = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go_on.set)
     sys.stdout.write("here\n")
     sys.stdout.flush()
-    await asyncio.Event().wait()
+    await go_on.wait()
 
 
 def after_the_enclave_answered() -> None:
@@ -37,6 +41,18 @@ def after_the_enclave_answered() -> None:
         return answer
 
     ClientApi.back_up = patched  # type: ignore[method-assign,assignment]
+
+
+def after_portal_answered_a_half() -> None:
+    """A custodian half is in memory, in the clear; so once for each wallet."""
+    original = CustodianApi.fetch_shares
+
+    async def patched(self: CustodianApi, *given: Any) -> Any:
+        answer = await original(self, *given)
+        await _stand_still()
+        return answer
+
+    CustodianApi.fetch_shares = patched  # type: ignore[method-assign,assignment]
 
 
 def after_the_vault_was_written() -> None:
@@ -104,6 +120,7 @@ ODDITIES = {
     oddity.__name__: oddity
     for oddity in (
         after_the_enclave_answered,
+        after_portal_answered_a_half,
         after_the_vault_was_written,
         after_portals_204,
         leaks_into_the_log,
@@ -113,7 +130,9 @@ ODDITIES = {
 }
 
 if __name__ == "__main__":
-    ODDITIES[sys.argv[1]]()
+    # Not `forbid_core_dumps` as `worker.py`: it would keep a test without root from reading this memory.
+    oddity, role = (*sys.argv[1:], WorkerRole.ALL)[:2]
+    ODDITIES[oddity]()
     settings = load_settings()
     logs.configure(settings.log_level)
-    asyncio.run(worker.serve(WorkerRole.ALL, settings))
+    asyncio.run(worker.serve(WorkerRole(role), settings))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from runtime.settings import Settings, SettingsError, load_settings
+from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
 
 SECRET = "Zq7planted"  # noqa: S105 (planted to be looked for)
 
@@ -190,3 +190,111 @@ def test_other_variables_of_the_environment_are_nobodys_business(monkeypatch: py
     monkeypatch.setenv("PORTAL_URL", "http://elsewhere")
     monkeypatch.setenv("EJECT_SOMETHING_NEW", "x")
     assert load_settings() == Settings()
+
+
+SIMPLE, STRICT = ClientCredential.SIMPLE, ClientCredential.STRICT
+
+
+@pytest.mark.parametrize(
+    ("role", "given", "used"),
+    [
+        (WorkerRole.ALL, None, SIMPLE),
+        (WorkerRole.CLIENT, None, STRICT),
+        (WorkerRole.CUSTODIAN, None, STRICT),
+        (WorkerRole.ALL, "strict", STRICT),
+        (WorkerRole.CLIENT, "simple", SIMPLE),
+    ],
+)
+def test_a_role_has_its_credential(
+    monkeypatch: pytest.MonkeyPatch, role: WorkerRole, given: str | None, used: ClientCredential
+) -> None:
+    """Strict where roles are split, simple where one worker has both; what is set goes first."""
+    if given:
+        monkeypatch.setenv("EJECT_CLIENT_CREDENTIAL", given)
+    assert load_settings().credential(role) is used
+
+
+VAULT, KEY, IDENTITY = "EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"
+
+
+@pytest.mark.parametrize(
+    ("role", "credential", "needed"),
+    [
+        (WorkerRole.CUSTODIAN, None, [VAULT, KEY]),
+        (WorkerRole.CUSTODIAN, "simple", [VAULT, KEY]),
+        (WorkerRole.CLIENT, None, [VAULT, IDENTITY]),
+        (WorkerRole.CLIENT, "simple", [VAULT, KEY, IDENTITY]),
+        (WorkerRole.ALL, "strict", [VAULT, KEY, IDENTITY]),
+    ],
+)
+@pytest.mark.parametrize("production", ["true", "false"])
+def test_a_role_needs_what_it_uses(
+    monkeypatch: pytest.MonkeyPatch,
+    role: WorkerRole,
+    credential: str | None,
+    needed: list[str],
+    production: str,
+) -> None:
+    """All that is missing at once, and no key that the role never uses; in development that is enough."""
+    monkeypatch.setenv("EJECT_PRODUCTION", production)
+    if credential:
+        monkeypatch.setenv("EJECT_CLIENT_CREDENTIAL", credential)
+    with pytest.raises(SettingsError) as caught:
+        load_settings().fit(role)
+    assert str(caught.value) == "Set " + ", ".join(needed)
+    for name in needed:
+        monkeypatch.setenv(name, "file:///vault")
+    if production == "false":
+        load_settings().fit(role)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///vault", "FILE:///vault", "File:///vault", " file:///vault", "file:/vault"]
+)
+def test_production_knows_a_folder_however_it_is_written(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The vault opens each of these as a folder, so each is refused."""
+    monkeypatch.setenv("EJECT_PRODUCTION", "true")
+    monkeypatch.setenv(VAULT, url)
+    monkeypatch.setenv(KEY, SECRET)
+    with pytest.raises(SettingsError) as caught:
+        load_settings().fit(WorkerRole.CUSTODIAN)
+    assert str(caught.value) == (
+        "Production settings refuse this: a file:// vault is one user's on one machine: use s3://"
+    )
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/file:", "https://[" + SECRET])
+def test_production_leaves_other_addresses_to_the_vault(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Whether they name a store, the vault says when it is opened."""
+    monkeypatch.setenv("EJECT_PRODUCTION", "true")
+    monkeypatch.setenv(VAULT, url)
+    monkeypatch.setenv(KEY, SECRET)
+    load_settings().fit(WorkerRole.CUSTODIAN)
+
+
+@pytest.mark.parametrize(
+    ("role", "own", "others"), [(WorkerRole.CLIENT, IDENTITY, KEY), (WorkerRole.CUSTODIAN, KEY, IDENTITY)]
+)
+def test_production_keeps_the_others_secret_out_of_a_role(
+    monkeypatch: pytest.MonkeyPatch, role: WorkerRole, own: str, others: str
+) -> None:
+    """A role that was given it could see both halves; in development nobody minds."""
+    monkeypatch.setenv(VAULT, "s3://bucket")
+    monkeypatch.setenv(own, SECRET)
+    monkeypatch.setenv("EJECT_PRODUCTION", "true")
+    load_settings().fit(role)
+    monkeypatch.setenv(others, SECRET)
+    with pytest.raises(SettingsError) as caught:
+        load_settings().fit(role)
+    assert str(caught.value) == (
+        f"Production settings refuse this: {others} is not for the {role} role: leave it out"
+    )
+    monkeypatch.setenv("EJECT_PRODUCTION", "false")
+    load_settings().fit(role)
+
+
+@pytest.mark.parametrize("name", ["client_credential", "production"])
+def test_a_wrong_choice_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A mistyped guard must not pass for none."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", SECRET)
+    assert wrong().startswith(f"Settings are wrong: {name}: Input should be ")
