@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.clock import AttemptClock
+from activities.wallets import require_client
 from contracts.steps import ShrinkWindow, WindowShrunk
 from contracts.window import SHRINK_TO
 from portal.custodian import CustodianApi
@@ -21,6 +22,7 @@ class ShrinkWindowStep:
         """Set the nearest deadline that Portal takes for every wallet whose own is later."""
         clock = AttemptClock()
         client = await self.custodian.read_client(what.client_id)
+        require_client(client, what.client_id)
         ours = {wallet.id for wallet in what.wallets}
         if client.ejected_at is not None:
             return WindowShrunk()

@@ -65,7 +65,9 @@ RULES: dict[Failure, Rule] = {
         False, "deposit what is missing (`starter.py deposit`, `--api-key` for the API key), then retry"
     ),
     Failure.DEPOSIT_UNREADABLE: Rule(
-        False, "deposit this client's own signing shares again (`starter.py deposit`), then retry"
+        False,
+        "deposit again what cannot be read, this client's own (`starter.py deposit`, "
+        "`--api-key` for the API key), then retry",
     ),
     Failure.SHARE_UNREADABLE: Rule(
         False, "ask Portal why its share is not in the documented form, then retry"
@@ -80,7 +82,9 @@ RULES: dict[Failure, Rule] = {
         False, "put the client's wallets back to what was checked, then retry, or start a new eject"
     ),
     Failure.HELD_MISSING: Rule(
-        False, "put the eject's files back into the vault's held/ folder from a backup, then retry"
+        False,
+        "put the eject's files back into the vault's held/ folder from a backup, "
+        "remove what is not its own from released/, then retry",
     ),
     Failure.MESSAGE_INVALID: Rule(False, "this is a defect of ours: update the worker, then retry"),
     Failure.WINDOW_AGED: Rule(False),
