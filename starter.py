@@ -8,30 +8,36 @@ Every function takes a connected `temporalio.client.Client` (see `runtime.tempor
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from rich.console import Console
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from contracts.approvals import Approve, ApproveAnswer
 from contracts.base import Id, sentence
 from contracts.commands import Cancel, Extend, Resolve
 from contracts.owner import Claim, Prove
 from contracts.parks import Retry
-from contracts.request import EjectRequest
+from contracts.receipt import Receipt
+from contracts.request import EjectRequest, digest_of
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from custody.vault import Vault
+from ejects.approvers import make_key, sign
 from ejects.deposits import deposit, deposit_api_key
+from ejects.registering import register
 from ejects.service import (
     EjectError,
     EjectHandle,
-    Listed,
     NoAnswerError,
+    approve,
     cancel,
     claim,
-    ejects,
     extend,
     handle_of,
     prove,
@@ -40,8 +46,11 @@ from ejects.service import (
     stages,
     start,
     status,
+    trying,
 )
+from ejects.showing import table, watch
 from ejects.sweeping import Swept, sweep
+from ejects.visibility import Listed, ejects
 from runtime.process import forbid_core_dumps, leave
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
@@ -52,21 +61,26 @@ __all__ = [
     "Listed",
     "NoAnswerError",
     "Swept",
+    "approve",
     "cancel",
     "claim",
     "connect",
     "deposit",
     "deposit_api_key",
+    "digest_of",
     "ejects",
     "extend",
     "handle_of",
     "prove",
+    "register",
     "resolve",
     "retry",
     "stages",
     "start",
     "status",
     "sweep",
+    "trying",
+    "watch",
 ]
 
 T = TypeVar("T")
@@ -122,6 +136,8 @@ def _start(  # noqa: PLR0917 (typer passes options by name)
     requested_by: Annotated[str, typer.Option(help="Who asks; stands in the receipt as asserted.")],
     reason: Why,
     replace_backup: Annotated[bool, typer.Option(help="The eject may replace the only backup.")] = False,
+    approvals: Annotated[int, typer.Option(help="Ask for more approvals than the settings demand.")] = 0,
+    cooling_off: Annotated[str, typer.Option(help="Ask for a longer wait after them, as PT24H.")] = "PT0S",
 ) -> None:
     """Start an eject, or join the one that runs with the same request."""
     request = EjectRequest.model_validate(
@@ -132,6 +148,8 @@ def _start(  # noqa: PLR0917 (typer passes options by name)
             "requested_by": requested_by,
             "reason": reason,
             "replace_backup": replace_backup,
+            "approvals": approvals,
+            "cooling_off": cooling_off,
         }
     )
     handle = _connected(lambda temporal: start(temporal, request))
@@ -139,27 +157,76 @@ def _start(  # noqa: PLR0917 (typer passes options by name)
 
 
 @app.command("status")
-def _status(client: ClientId) -> None:
+def _status(
+    client: ClientId,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Stay, and show it until it ends.")] = False,
+) -> None:
     """Print where a client's eject is, or the receipt of its last one, as JSON."""
-    _print(_connected(lambda temporal: status(temporal, client)))
+    if watch_it:
+        console = Console(stderr=True, highlight=False)
+        _print(_connected(lambda temporal: watch(temporal, client, console)))
+    else:
+        _print(_connected(lambda temporal: status(temporal, client)))
 
 
 @app.command("list")
 def _list(
     stage: Annotated[str | None, typer.Option(help="Only ejects in this stage, such as parked.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print every eject that Temporal still shows: client, stage, close of the window."""
     if stage not in (None, *Stage, *End):
         raise typer.BadParameter(f"a stage is one of {', '.join((*Stage, *End))}")
-
     wanted = None if stage is None else End(stage) if stage in tuple(End) else Stage(stage)
 
     async def found(temporal: Client) -> list[Listed]:
         return [line async for line in ejects(temporal, wanted)]
 
-    for line in _connected(found):
-        closes = line.window_closes.isoformat(timespec="seconds") if line.window_closes else "-"
-        typer.echo(f"{line.client_id}\t{line.stage}\t{closes}")
+    lines = _connected(found)
+    if as_json:
+        for line in lines:
+            typer.echo(line.model_dump_json())
+    else:
+        # A terminal's width is for people; into a pipe every line goes whole.
+        Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(
+            table(lines, datetime.now(UTC))
+        )
+
+
+@app.command("approve")
+def _approve(
+    client: ClientId,
+    digest: Annotated[str, typer.Option(help="The request's digest, as `status` shows it: read it there.")],
+    by: By,
+    why: Why,
+    key: Annotated[Path | None, typer.Option(help="Your key file, where approvals are signed.")] = None,
+) -> None:
+    """Agree to a request, its recipient included; another person than the one who asked."""
+    unsigned = Approve(digest=digest, by=by, why=why)
+
+    async def approved(temporal: Client) -> ApproveAnswer:
+        if key is None:
+            return await approve(temporal, client, unsigned)
+        told = await status(temporal, client)
+        if isinstance(told, Receipt):
+            raise EjectError(f"No approval is awaited: the eject is {told.end}")
+        signature = await asyncio.to_thread(sign, key, told, digest, by)
+        return await approve(temporal, client, unsigned.model_copy(update={"signature": signature}))
+
+    _print(_connected(approved))
+
+
+@app.command("approver-key")
+def _approver_key(out: Annotated[Path, typer.Option(help="A new file; it is never overwritten.")]) -> None:
+    """Make an approver's key file, and print the public key for EJECT_APPROVERS."""
+    typer.echo(make_key(out))
+
+
+@app.command("register")
+def _register() -> None:
+    """Create the search attributes that an eject writes, in the namespace of the settings."""
+    missing = _connected(register)
+    typer.echo(f"Created: {', '.join(missing)}." if missing else "All search attributes were there.")
 
 
 @app.command("claim")

@@ -11,7 +11,7 @@ import httpx
 import structlog
 import typer
 from pydantic import SecretStr
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -27,12 +27,14 @@ from activities.errors import ActivityBoundary, unexpected
 from activities.fetch_shares import FetchSharesStep
 from activities.release import ReleaseStep
 from activities.restore_backup import RestoreBackupStep
+from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
-from activities.verify import verify
+from activities.verify import verify, verify_approval
 from contracts.names import TaskQueue
 from custody.deposits import Deposits
 from custody.sealing import recipient_of
 from custody.vault import Vault
+from ejects.registering import lacking
 from portal.client import Clients
 from portal.custodian import CustodianApi
 from portal.http import portal_client
@@ -40,8 +42,8 @@ from runtime import logs
 from runtime.process import forbid_core_dumps, leave
 from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
-from workflows import attributes
 from workflows.eject import Eject
+from workflows.notice import EjectNotice
 
 # An attempt that is under way may finish within this after SIGTERM; others are tried again elsewhere.
 DRAIN = timedelta(seconds=20)
@@ -65,7 +67,7 @@ def activities_of(
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
     if role is not WorkerRole.CLIENT:
         queues[TaskQueue.EJECT] = [
-            CheckStep(portal).check,
+            CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
             EnableEjectStep(portal).enable_eject,
             FetchSharesStep(portal, vault).fetch_shares,
             ShrinkWindowStep(portal).shrink_window,
@@ -73,6 +75,8 @@ def activities_of(
             PurgeStep(vault).purge,
             WriteReceiptStep(vault).write_receipt,
             verify,
+            verify_approval,
+            *notices_of(settings, http),
         ]
     if role is not WorkerRole.CUSTODIAN:
         identity = settings.client_identity or SecretStr("")
@@ -93,20 +97,24 @@ def activities_of(
     return queues
 
 
+def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[..., Any]]:
+    """The step that sends notices, where there is a receiver; `SettingsError` where the secret is none."""
+    if settings.notify_url is None:
+        return []
+    try:
+        webhook = Webhook((settings.notify_secret or SecretStr("")).get_secret_value())
+    except (ValueError, RuntimeError, EmptyWebhookSecretError):
+        raise SettingsError("EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...)") from None
+    return [SendNoticeStep(http, settings.notify_url, webhook).send_notice]
+
+
 async def require_search_attributes(client: Client) -> None:
     """Refuse to serve where an upsert would fail every workflow task."""
-    listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    known = dict(listed.custom_attributes)
-    wrong = [key for key in attributes.ALL if int(known.get(key.name, 0)) != int(key.indexed_value_type)]
-    if wrong:
-        commands = "; ".join(
-            f"temporal operator search-attribute create --namespace {client.namespace} --name {key.name} "
-            f"--type {key.indexed_value_type.name.capitalize()}"
-            for key in wrong
+    if wrong := await lacking(client):
+        raise SettingsError(
+            f"Namespace {client.namespace} lacks the search attributes {', '.join(wrong)}: "
+            "run `python starter.py register` once"
         )
-        raise SettingsError(f"Namespace {client.namespace} lacks search attributes, create them: {commands}")
 
 
 def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[..., Any]]) -> Worker:
@@ -114,7 +122,7 @@ def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[...,
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Eject] if queue is TaskQueue.EJECT else [],
+        workflows=[Eject, EjectNotice] if queue is TaskQueue.EJECT else [],
         activities=activities,
         interceptors=[ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from temporalio import activity
 
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name
-from contracts.sealing import SealedBackup, canonical, reference
+from contracts.sealing import SealedBackup, reference
 from contracts.steps import BackedUp, BackUp
 from custody.deposits import Deposits
 from custody.sealing import seal_half

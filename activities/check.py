@@ -1,11 +1,12 @@
 """Check: is this client fit to leave?"""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio import activity
 
 from activities.wallets import require_client, wallets_of
+from contracts.approvals import Guards
 from contracts.failures import Failure, StepError
 from contracts.steps import Check, Checked
 from custody.sealing import is_recipient
@@ -18,11 +19,13 @@ class CheckStep:
     """Custodian role; reads only, and says all that is wrong at once."""
 
     custodian: CustodianApi
+    guards: Guards = field(default_factory=Guards)
+    notices: bool = False
 
     @activity.defn(name="check")
     async def check(self, what: Check) -> Checked:
         """Read the client and judge it."""
-        problems = []
+        guards, problems = guarded(what, self.guards)
         if not is_recipient(what.recipient):
             problems.append("The recipient is not an age public key: its checksum is wrong, copy it again")
         try:
@@ -31,12 +34,37 @@ class CheckStep:
             if error.failure is not Failure.NOT_FOUND:
                 raise
             problems.append(f"Portal does not know client {what.client_id}: check the id and the environment")
-            return Checked(problems=tuple(problems))
+            return Checked(problems=tuple(problems), guards=guards, notices=self.notices)
         require_client(client, what.client_id)
         wallets = wallets_of(client)
         if client.ejected_at is None:
             problems += unfit(client, replace_backup=what.replace_backup)
-        return Checked(wallets=wallets, problems=tuple(problems), ejected_at=client.ejected_at)
+        return Checked(
+            wallets=wallets,
+            problems=tuple(problems),
+            ejected_at=client.ejected_at,
+            guards=guards,
+            notices=self.notices,
+        )
+
+
+def guarded(what: Check, demanded: Guards) -> tuple[Guards, list[str]]:
+    """What an eject has to keep, and why it cannot be kept."""
+    guards = demanded.model_copy(
+        update={
+            "approvals": max(demanded.approvals, what.approvals),
+            "cooling_off": max(demanded.cooling_off, what.cooling_off),
+        }
+    )
+    problems = []
+    if guards.requesters and what.requested_by not in guards.requesters:
+        problems.append(f"{what.requested_by} may not ask for ejects: see EJECT_REQUESTERS")
+    others = [name for name in guards.approvers if name != what.requested_by]
+    if guards.approvers and guards.approvals > len(others):
+        problems.append(
+            f"{guards.approvals} approvals are needed, and {len(others)} approvers beside the requester set"
+        )
+    return guards, problems
 
 
 def unfit(client: ClientReply, *, replace_backup: bool) -> list[str]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from contracts.base import canonical
 from contracts.names import deposit_name, held_prefix, receipt_name, released_prefix
-from contracts.sealing import canonical
 from contracts.steps import DeleteDeposit, DepositDeleted, Purge, Purged, ReceiptWritten, WriteReceipt
 from custody.vault import Vault
 

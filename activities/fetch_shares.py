@@ -6,9 +6,10 @@ from pydantic import ValidationError
 from temporalio import activity
 
 from activities.clock import AttemptClock
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, custodian_half_name
-from contracts.sealing import SealedFile, SealedRef, canonical, digest, reference
+from contracts.sealing import SealedFile, SealedRef, digest, reference
 from contracts.steps import FetchShares, SharesFetched
 from contracts.window import may_fetch
 from custody.sealing import seal_half

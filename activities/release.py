@@ -6,9 +6,10 @@ from temporalio import activity
 
 from activities.back_up import read_backup
 from activities.fetch_shares import read_sealed
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name, custodian_half_name, released_name
-from contracts.sealing import SealedFile, SealedRef, canonical, reference
+from contracts.sealing import SealedFile, SealedRef, reference
 from contracts.steps import Release, Released
 from custody.vault import Vault
 

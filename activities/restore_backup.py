@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import backup_name
-from contracts.sealing import SealedBackup, SealedFile, canonical, digest
+from contracts.sealing import SealedBackup, SealedFile, digest
 from contracts.steps import BackupRestored, RestoreBackup
 from custody.vault import Vault
 from portal.client import Clients

@@ -1,5 +1,6 @@
 """What every message has in common: frozen, bounded, and silent about its input when it is wrong."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Annotated
@@ -68,6 +69,11 @@ Words = Annotated[
 
 Moment = Annotated[datetime, AfterValidator(_utc)]
 """A point in time, always in UTC; a time without a zone is taken as UTC."""
+
+
+def canonical(message: BaseModel) -> bytes:
+    """The bytes of a message as it is stored and hashed: JSON with sorted keys, so that equal means equal."""
+    return json.dumps(message.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
 
 
 def sentence(error: ValidationError) -> str:

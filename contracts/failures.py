@@ -16,6 +16,7 @@ class Failure(StrEnum):
     REPLY_LOST = "ReplyLost"
     VAULT_UNAVAILABLE = "VaultUnavailable"
     VAULT_REFUSED = "VaultRefused"
+    RECEIVER_UNAVAILABLE = "ReceiverUnavailable"
     UNEXPECTED = "Unexpected"
 
     CREDENTIAL_REJECTED = "CredentialRejected"
@@ -48,6 +49,7 @@ RULES: dict[Failure, Rule] = {
     Failure.PORTAL_THROTTLED: Rule(True),
     Failure.REPLY_LOST: Rule(True),
     Failure.VAULT_UNAVAILABLE: Rule(True),
+    Failure.RECEIVER_UNAVAILABLE: Rule(True),
     # A bug of ours: the run waits for the mended worker, which then simply succeeds.
     Failure.UNEXPECTED: Rule(True, "find the cause in the worker's log, update the worker, then retry"),
     Failure.CREDENTIAL_REJECTED: Rule(

@@ -1,5 +1,6 @@
 """What remains of an eject, and what can be asked of a running one."""
 
+from contracts.approvals import Approved
 from contracts.base import Digest, Id, Moment, Result
 from contracts.commands import Commanded
 from contracts.names import Role
@@ -21,6 +22,7 @@ class Times(Result):
     """When each thing happened, by the clock of the workflow; None where it did not."""
 
     requested: Moment
+    approved: Moment | None = None
     backed_up: Moment | None = None
     window_opened: Moment | None = None
     window_closes: Moment | None = None
@@ -54,6 +56,8 @@ class Receipt(Result):
     wallets: tuple[Wallet, ...] = ()
     files: tuple[SealedRef, ...] = ()
     proofs: tuple[ProvenWallet, ...] = ()
+    request_digest: Digest
+    approvals: tuple[Approved, ...] = ()
     commands: tuple[Commanded, ...] = ()
     ejected_at: Moment | None = None
     left: tuple[str, ...] = ()
@@ -68,5 +72,9 @@ class Status(Result):
     wallets: tuple[Wallet, ...] = ()
     proven: tuple[Id, ...] = ()
     fingerprint: str
+    request_digest: Digest
+    approvals: tuple[Approved, ...] = ()
+    approvals_needed: int = 0
+    cooling_off_until: Moment | None = None
     window_closes: Moment | None = None
     park: Park | None = None

@@ -1,7 +1,6 @@
 """Sealed halves: what is inside, what lies in the vault, and what the history may say of them."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 
 from pydantic import Field
@@ -83,8 +82,3 @@ def fingerprint(recipient: str) -> str:
     """A recipient in short, for people to compare: 16 bytes of its SHA-256, in groups of four hex digits."""
     text = hashlib.sha256(recipient.encode()).hexdigest()[:32]
     return " ".join(text[i : i + 4] for i in range(0, 32, 4))
-
-
-def canonical(value: Result) -> bytes:
-    """The bytes of a message as it lies in the vault: JSON with sorted keys, so that equal means equal."""
-    return json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()

@@ -1,5 +1,8 @@
 """What each step is given and what it answers: the shapes that lie in history."""
 
+from datetime import timedelta
+
+from contracts.approvals import Guards
 from contracts.base import Id, Moment, Result
 from contracts.receipt import Receipt
 from contracts.sealing import SealedRef
@@ -12,14 +15,23 @@ class Check(Result):
     client_id: Id
     recipient: str
     replace_backup: bool = False
+    requested_by: str = ""
+    approvals: int = 0
+    cooling_off: timedelta = timedelta(0)
 
 
 class Checked(Result):
-    """All that is wrong, at once; otherwise the wallets that an eject covers."""
+    """All that is wrong, at once; otherwise the wallets that an eject covers.
+
+    `guards` is what this eject has to keep: the settings' demands, or the request's where it asks for more;
+    `notices` whether there is anybody to tell.
+    """
 
     wallets: tuple[Wallet, ...] = ()
     problems: tuple[str, ...] = ()
     ejected_at: Moment | None = None
+    guards: Guards = Guards()
+    notices: bool = False
 
 
 class BackUp(Result):

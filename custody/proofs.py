@@ -1,10 +1,11 @@
-"""Verifying an owner's proof. Everything here is public data."""
+"""Verifying an owner's proof and an approver's signature. Everything here is public data."""
 
 from coincurve import PublicKey as CurvePoint
 from Crypto.Hash import keccak
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from contracts.approvals import ApprovalCheck
 from contracts.owner import ProofCheck
 from contracts.sealing import commitment
 from contracts.wallets import Curve, PublicKey
@@ -22,6 +23,16 @@ def problem(check: ProofCheck) -> str | None:
     verify = _signed_secp256k1 if check.curve is Curve.SECP256K1 else _signed_ed25519
     if not verify(check.public_key, check.text, signature):
         return f"The signature for wallet {check.wallet} is not by its key over this eject's challenge"
+    return None
+
+
+def approval_problem(check: ApprovalCheck) -> str | None:
+    """Say in one sentence what is wrong with a signed approval, or None where it is right."""
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(check.key))
+    try:
+        key.verify(bytes.fromhex(check.signature), check.text.encode())
+    except InvalidSignature:
+        return f"The signature is not by {check.by}'s key over this eject's request"
     return None
 
 

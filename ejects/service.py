@@ -3,13 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -24,6 +22,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.approvals import Approve, ApproveAnswer
 from contracts.base import Message, Result
 from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
 from contracts.names import Attribute, TaskQueue, workflow_id
@@ -34,6 +33,7 @@ from contracts.request import EjectRequest, differing
 from contracts.sealing import fingerprint
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
+from ejects.visibility import Trying, described
 from workflows import attributes
 from workflows.eject import Eject
 
@@ -100,15 +100,19 @@ def handle_of(client: Client, client_id: str) -> EjectHandle:
 async def status(client: Client, client_id: str) -> Status | Receipt:
     """Where a running eject is, or the receipt of the last one that ended."""
     handle = handle_of(client, client_id)
-    described = await _answered(client_id, handle.describe())
-    if described.status is WorkflowExecutionStatus.COMPLETED:
+    run, _ = await _answered(client_id, described(client, client_id))
+    if run == "completed":
         return await handle.result()
-    if described.status is not WorkflowExecutionStatus.RUNNING:
-        told = described.status.name.lower() if described.status else "gone"
-        raise EjectError(
-            f"The last eject of client {client_id} was {told} without a receipt: start a new one"
-        )
+    if run == "paused":
+        raise EjectError(f"The eject of client {client_id} is paused in Temporal: unpause it there first")
+    if run != "running":
+        raise EjectError(f"The last eject of client {client_id} was {run} without a receipt: start a new one")
     return await _answered(client_id, handle.query(Eject.status))
+
+
+async def trying(client: Client, client_id: str) -> list[Trying]:
+    """The steps that are being tried again, each with what its last attempt met; needs no worker."""
+    return (await _answered(client_id, described(client, client_id)))[1]
 
 
 async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
@@ -121,6 +125,11 @@ async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
         if entered != last:
             last = entered
             yield End(entered) if entered in tuple(End) else Stage(entered)
+
+
+async def approve(client: Client, client_id: str, command: Approve) -> ApproveAnswer:
+    """Agree to a request by its digest, as `status` shows it."""
+    return await _update(client, client_id, "approve", command, ApproveAnswer)
 
 
 async def claim(client: Client, client_id: str, command: Claim) -> ClaimAnswer:
@@ -156,28 +165,6 @@ async def extend(client: Client, client_id: str, command: Extend) -> Extended:
 async def _update(client: Client, client_id: str, name: str, command: Message, answer: type[A]) -> A:
     updating = handle_of(client, client_id).execute_update(name, command, result_type=answer)
     return answer.model_validate(await _answered(client_id, updating))
-
-
-class Listed(BaseModel):
-    """One line of `list`."""
-
-    client_id: str
-    stage: str
-    window_closes: datetime | None
-    started: datetime
-
-
-async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncIterator[Listed]:
-    """Every eject that Temporal still shows, the latest first; a new one may take a second to appear."""
-    query = "WorkflowType = 'Eject'" + (f" AND {Attribute.STAGE} = '{stage}'" if stage else "")
-    async for found in client.list_workflows(query):
-        values = found.typed_search_attributes
-        yield Listed(
-            client_id=values.get(attributes.CLIENT) or found.id.removeprefix("eject-"),
-            stage=values.get(attributes.STAGE) or "unknown",
-            window_closes=values.get(attributes.WINDOW_CLOSES),
-            started=found.start_time,
-        )
 
 
 async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:

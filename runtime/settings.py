@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.approvals import ApproverKey, Guards
 from contracts.base import sentence
 
 
@@ -78,16 +79,30 @@ class Settings(BaseSettings):
         description="strict (default of the client role) or simple (of all)",
     )
     production: bool = Field(default=False, description="refuse what is for development only")
-    minimum_approvals: int = 0
-    minimum_cooling_off: timedelta = timedelta(0)
+    minimum_approvals: int = Field(default=0, ge=0, le=9, description="approvals that every eject needs")
+    minimum_cooling_off: timedelta = Field(
+        default=timedelta(0),
+        ge=timedelta(0),
+        le=timedelta(days=90),
+        description="wait after the approvals, as PT24H or P2D",
+    )
+    approvers: dict[str, ApproverKey] = Field(
+        default_factory=dict, description='{"name": "Ed25519 public key in hex"}; approvals are then signed'
+    )
+    requesters: tuple[str, ...] = Field(default=(), description='["name", ...]: who may ask; unset, anybody')
+    notify_url: BaseUrl | None = Field(default=None, description="where notices are sent")
+    notify_secret: SecretStr | None = Field(default=None, description="whsec_..., signs them")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
-    @field_validator("minimum_approvals", "minimum_cooling_off")
-    @classmethod
-    def _not_yet(cls, value: int | timedelta) -> int | timedelta:
-        if value:
-            raise ValueError("approvals and cooling-off are not built yet: leave it out")
-        return value
+    @property
+    def guards(self) -> Guards:
+        """What the custodian demands of every eject."""
+        return Guards(
+            approvals=self.minimum_approvals,
+            cooling_off=self.minimum_cooling_off,
+            approvers=self.approvers,
+            requesters=self.requesters,
+        )
 
     def credential(self, role: WorkerRole) -> ClientCredential:
         """How a worker of this role calls Portal as a client."""
@@ -102,6 +117,8 @@ class Settings(BaseSettings):
             needed.append("custodian_api_key")
         if role is not WorkerRole.CUSTODIAN:
             needed.append("client_identity")
+        if self.notify_url and role is not WorkerRole.CLIENT:
+            needed.append("notify_secret")
         self.require(*needed)
         if not self.production:
             return

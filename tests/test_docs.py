@@ -15,7 +15,6 @@ from contracts.failures import RULES
 from contracts.stages import End, Stage
 from device.cli import app as device_app
 from runtime.settings import Settings
-from workflows import attributes
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -68,16 +67,8 @@ def test_every_command_in_the_readme_parses(line: str) -> None:
 
 def test_every_setting_is_in_the_readme() -> None:
     """The table has all settings that do something."""
-    waiting = {"minimum_approvals", "minimum_cooling_off"}
-    for name in set(Settings.model_fields) - waiting:
+    for name in Settings.model_fields:
         assert f"`EJECT_{name.upper()}`" in README
-
-
-def test_every_search_attribute_command_is_the_workers_own() -> None:
-    """The commands in the README are those that the worker prints when attributes are missing."""
-    for key in attributes.ALL:
-        kind = key.indexed_value_type.name.capitalize()
-        assert f"temporal operator search-attribute create --name {key.name} --type {kind}" in README
 
 
 def test_every_stage_and_every_park_has_its_row() -> None:

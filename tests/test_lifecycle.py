@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from contracts.base import canonical
 from contracts.owner import Prove
-from contracts.sealing import canonical
 from contracts.stages import End, Stage
 from tests.harness.world import World
 

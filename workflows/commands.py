@@ -10,6 +10,7 @@ from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.approvals import Approve, ApproveAnswer
     from contracts.base import Message, sentence
     from contracts.commands import Cancel, Command, CommandName, Extend, Extended, Resolve, Taken
     from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
@@ -18,11 +19,15 @@ with workflow.unsafe.imports_passed_through():
     from contracts.stages import End, Stage
 
 from workflows import attributes
+from workflows.approving import Approving
+from workflows.details import markdown
 from workflows.extension import Extension
-from workflows.handover import Handover, refusal
+from workflows.handover import Handover
+from workflows.notifying import Notifying
 from workflows.parking import Parking
 from workflows.policies import ANSWERS_WITHIN
 from workflows.record import Record
+from workflows.refusing import refusal
 from workflows.rules import Rules, State
 from workflows.window import Window
 
@@ -41,11 +46,25 @@ class Commands:
     _record: Record
     _state: State
     _steps: Parking
+    _approving: Approving
     _window: Window
     _handover: Handover
     _extension: Extension
+    _notifying: Notifying
     _rules: Rules
     _shown: tuple[Stage | End, datetime | None] | None
+
+    @workflow.update(description="Agree to the request with this digest")
+    async def approve(self, command: Approve) -> ApproveAnswer:
+        """Count an approval and answer how many there are."""
+        answer = await self._approving.approve(command)
+        self._tell()
+        return answer
+
+    @approve.validator
+    def _may_approve(self, command: Approve) -> None:
+        _require(Approve, command)
+        self._rules.approve(command)
 
     @workflow.update(description="The owner asks for the bundle")
     async def claim(self, command: Claim) -> ClaimAnswer:
@@ -62,7 +81,9 @@ class Commands:
     @workflow.update(description="The owner proves the key of one or more wallets")
     async def prove(self, command: Prove) -> ProveAnswer:
         """Take proofs; the last one makes completion owed."""
-        return await self._handover.prove(command)
+        answer = await self._handover.prove(command)
+        self._tell()
+        return answer
 
     @prove.validator
     def _may_prove(self, command: Prove) -> None:
@@ -129,6 +150,9 @@ class Commands:
     @workflow.query(description="Where the eject is")
     def status(self) -> Status:
         """Stage, wallets, window, park."""
+        return self._status()
+
+    def _status(self) -> Status:
         return Status(
             eject_id=self._record.eject_id,
             client_id=self._record.request.client_id,
@@ -136,9 +160,17 @@ class Commands:
             wallets=self._record.wallets,
             proven=tuple(self._record.proofs),
             fingerprint=self._record.fingerprint,
+            request_digest=self._record.digest,
+            approvals=tuple(self._record.approvals),
+            approvals_needed=self._record.guards.approvals,
+            cooling_off_until=self._record.cooling_off_until,
             window_closes=self._window.closes,
             park=self._steps.current,
         )
+
+    def _tell(self) -> None:
+        """Renew what the Temporal UI shows of the running eject; it costs no event."""
+        workflow.set_current_details(markdown(self._status()))
 
     def _cancelled_natively(self) -> None:
         """A cancellation from the UI, the CLI or Nexus is the command; where refused, it is ignored."""
@@ -169,9 +201,12 @@ class Commands:
 
     def _show(self) -> None:
         """Write the search attributes, all in one call, where one of them has changed."""
+        self._tell()
         showing = (self._rules.standing(), self._window.closes)
         if self._shown == showing:
             return
+        if self._shown is None or self._shown[0] is not showing[0]:
+            self._notifying.tell_of(showing[0])
         self._shown = showing
         values: list[SearchAttributeUpdate[Any]] = [
             attributes.STAGE.value_set(showing[0]),

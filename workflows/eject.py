@@ -15,12 +15,15 @@ with workflow.unsafe.imports_passed_through():
     from contracts.stages import End, Stage
 
 from workflows import attributes, policies
+from workflows.approving import Approving
 from workflows.closing import Closing
 from workflows.commands import Commands
 from workflows.extension import Extension
-from workflows.handover import Handover, refusal
+from workflows.handover import Handover
+from workflows.notifying import Notifying
 from workflows.parking import Parking, Turn
 from workflows.record import Record
+from workflows.refusing import refusal
 from workflows.rules import Rules, State
 from workflows.window import Window
 
@@ -55,8 +58,12 @@ class Eject(Commands):
         self._window = Window()
         self._handover = Handover(self._record, self._steps)
         self._extension = Extension(self._record, self._steps, self._window)
+        self._approving = Approving(self._record)
+        self._notifying = Notifying(self._record, self._window, self._status)
         self._closing = Closing(self._record, self._steps)
-        self._rules = Rules(self._state, self._steps, self._window, self._handover, self._extension)
+        self._rules = Rules(
+            self._state, self._steps, self._approving, self._window, self._handover, self._extension
+        )
         # `starter` gives the first stage with the start; a plain start gives none.
         given = workflow.info().typed_search_attributes.get(attributes.STAGE)
         self._shown = (Stage.CHECKING, None) if given == Stage.CHECKING else None
@@ -73,6 +80,7 @@ class Eject(Commands):
         closing = asyncio.create_task(self._close(road))
         await self._through(closing.done)
         await self._through(workflow.all_handlers_finished)
+        await self._through(self._notifying.started)
         return closing.result()
 
     async def _through(self, done: Callable[[], bool]) -> None:
@@ -87,6 +95,8 @@ class Eject(Commands):
         """The lifecycle."""
         try:
             await self._check()
+            if await self._agreed():
+                await self._check()
             await self._back_up()
             await self._confirm_backup()
             await self._enable_eject(self._record.request.window)
@@ -105,15 +115,37 @@ class Eject(Commands):
                 client_id=request.client_id,
                 recipient=request.recipient,
                 replace_backup=request.replace_backup,
+                requested_by=request.requested_by,
+                approvals=request.approvals,
+                cooling_off=request.cooling_off,
             ),
         )
         self._record.wallets = found.wallets
         self._record.reasons = found.problems
         self._record.ejected_at = found.ejected_at
+        self._record.notices = found.notices
+        if self._record.approved is None:  # what was agreed to is not changed by later settings
+            self._record.guards = found.guards
         if found.ejected_at:
             raise Leave(End.ALREADY_EJECTED)
         if found.problems:
             raise Leave(End.REFUSED)
+
+    async def _agreed(self) -> bool:
+        """Wait for the approvals and the cooling-off; whether there was any, so that the check is old now."""
+        record = self._record
+        if not self._approving.missing and not record.guards.cooling_off:
+            return False
+        if self._approving.missing:
+            self._enter(Stage.AWAITING_APPROVAL)
+            await workflow.wait_condition(lambda: not self._approving.missing)
+        record.approved = workflow.now()
+        if record.guards.cooling_off:
+            record.cooling_off_until = workflow.now() + record.guards.cooling_off
+            self._enter(Stage.COOLING_OFF)
+            await workflow.sleep(record.guards.cooling_off, summary="the cooling-off")
+        self._enter(Stage.CHECKING)
+        return True
 
     async def _back_up(self) -> None:
         self._enter(Stage.BACKING_UP)
@@ -203,7 +235,11 @@ class Eject(Commands):
         while not self._handover.all_proven():
             if self._record.custodian_halves:
                 self._enter(Stage.AWAITING_CLAIM)
-                await self._window.wait(self._handover.all_proven)
+                warning = asyncio.create_task(self._notifying.warn())
+                try:
+                    await self._window.wait(self._handover.all_proven)
+                finally:
+                    warning.cancel()
             await self._after_the_close()
 
     async def _after_the_close(self) -> None:

@@ -8,10 +8,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from contracts.steps import EjectEnabled, EnableEject
 
-from workflows.handover import refusal
 from workflows.parking import Parking, Trouble, Turn
 from workflows.policies import ENABLE_EJECT
 from workflows.record import Record
+from workflows.refusing import refusal
 from workflows.window import Window
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.verify import verify
@@ -33,14 +33,10 @@ with workflow.unsafe.imports_passed_through():
 from workflows.parking import Parking
 from workflows.policies import ANSWERS_WITHIN, RELEASE, VERIFY_ONCE, VERIFY_TIMEOUT
 from workflows.record import Record
+from workflows.refusing import refusal
 
 # Updates are limited per run, so a caller who never gets it right is stopped; a new claim starts anew.
 MOST_BAD_PROOFS = 20
-
-
-def refusal(sentence: str) -> ApplicationError:
-    """What a caller gets whose command is refused."""
-    return ApplicationError(sentence, type="Refused", non_retryable=True)
 
 
 class Handover:

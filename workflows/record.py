@@ -5,9 +5,10 @@ from datetime import datetime
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.approvals import Approved, Guards
     from contracts.commands import Commanded, CommandName
     from contracts.receipt import Asserted, ProvenWallet, Receipt, Times
-    from contracts.request import EjectRequest
+    from contracts.request import EjectRequest, digest_of
     from contracts.sealing import SealedRef, fingerprint
     from contracts.stages import End
     from contracts.wallets import Wallet
@@ -20,6 +21,12 @@ class Record:
         self.eject_id = eject_id
         self.request = request
         self.fingerprint = fingerprint(request.recipient)
+        self.digest = digest_of(request)
+        self.guards = Guards()
+        self.notices = False
+        self.approvals: list[Approved] = []
+        self.approved: datetime | None = None
+        self.cooling_off_until: datetime | None = None
         self.requested = requested
         self.wallets: tuple[Wallet, ...] = ()
         self.reasons: tuple[str, ...] = ()
@@ -61,6 +68,7 @@ class Record:
             ),
             times=Times(
                 requested=self.requested,
+                approved=self.approved,
                 backed_up=self.backed_up,
                 window_opened=self.window_opened,
                 window_closes=self.window_closes,
@@ -72,6 +80,8 @@ class Record:
             wallets=self.wallets,
             files=self.files,
             proofs=tuple(self.proofs.values()),
+            request_digest=self.digest,
+            approvals=tuple(self.approvals),
             commands=tuple(self.commands),
             ejected_at=self.ejected_at,
             left=tuple(self._left(end)),

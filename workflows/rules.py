@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from contracts.approvals import Approve
     from contracts.commands import Extend
     from contracts.owner import Prove
     from contracts.stages import End, Stage
     from contracts.window import may_claim
 
+from workflows.approving import Approving
 from workflows.extension import Extension
-from workflows.handover import Handover, refusal
+from workflows.handover import Handover
 from workflows.parking import Parking
+from workflows.refusing import refusal
 from workflows.window import Window
 
-_BEFORE_THE_WINDOW = (Stage.CHECKING, Stage.BACKING_UP, Stage.CONFIRMING_BACKUP, Stage.ENABLING)
 _INSIDE_THE_WINDOW = (Stage.FETCHING_SHARES, Stage.AWAITING_CLAIM, Stage.AWAITING_PROOF)
 
 
@@ -38,6 +40,7 @@ class Rules:
 
     state: State
     steps: Parking
+    approving: Approving
     window: Window
     handover: Handover
     extension: Extension
@@ -45,6 +48,12 @@ class Rules:
     def standing(self) -> Stage | End:
         """What people are shown."""
         return self.state.end or (Stage.PARKED if self.steps.current else self.state.stage)
+
+    def approve(self, command: Approve) -> None:
+        """While approvals are awaited; of this very request, by somebody else than who asked."""
+        if self.state.stage is not Stage.AWAITING_APPROVAL:
+            raise refusal(f"No approval is awaited: the eject is {self.standing()}")
+        self.approving.refuse(command)
 
     def claim(self) -> None:
         """Only inside the window, and early enough to read the files."""
@@ -82,7 +91,7 @@ class Rules:
         """
         self._not_closing()
         stage, closes, now = self.state.stage, self.window.closes, workflow.now()
-        if stage in _BEFORE_THE_WINDOW or closes is None:
+        if closes is None:
             raise refusal(f"There is no window to extend yet: the eject is {self.standing()}")
         if self.extension.running:
             raise refusal("Another extension is being made: see `status`")

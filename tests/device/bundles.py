@@ -11,18 +11,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from contracts.base import canonical
 from contracts.names import Role, released_name
 from contracts.owner import ClaimAnswer, ClaimedFile
-from contracts.sealing import (
-    Half,
-    SealedFile,
-    bundle_digest,
-    canonical,
-    commitment,
-    fingerprint,
-    opened,
-    reference,
-)
+from contracts.sealing import Half, SealedFile, bundle_digest, commitment, fingerprint, opened, reference
 from contracts.wallets import Curve, Wallet
 from device.errors import DeviceError
 from device.identity import Identity

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.base import canonical
 from contracts.names import Role
-from contracts.sealing import Half, bundle_digest, canonical, commitment, opened, reference
+from contracts.sealing import Half, bundle_digest, commitment, opened, reference
 from contracts.wallets import Curve
 from device.bundle import load_claim
 from device.errors import DeviceError

@@ -118,7 +118,7 @@ def running_sandbox(state: Path) -> Iterator[Sandbox]:
         server.run(sockets=[listener])
         app.state.portal.store.close()
 
-    # Not waited for at the end: it takes a fifth of a second to end, and the next test has a sandbox of its own.
+    # Not waited for: it takes a fifth of a second to end, and the next test has a sandbox of its own.
     threading.Thread(target=serve).start()
     try:
         assert ready.wait(30), "the sandbox did not start"

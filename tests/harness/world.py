@@ -39,11 +39,11 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         self.identity = Identity.generate()
-        self._folder = folder
+        self.folder = folder
 
     def open(self, answer: ClaimAnswer, vault: Path) -> tuple[OpenedWallet, ...]:
         """Fetch the released files as they are named, and rebuild the keys."""
-        copy = self._folder / answer.eject_id
+        copy = self.folder / answer.eject_id
         shutil.copytree(vault / released_prefix(answer.eject_id), copy, dirs_exist_ok=True)
         return open_bundle(self.identity, answer, copy)
 

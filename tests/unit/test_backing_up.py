@@ -12,9 +12,10 @@ from pydantic import SecretStr
 
 from activities.back_up import BackUpStep
 from activities.confirm_backup import ConfirmBackupStep
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name, deposit_name
-from contracts.sealing import Half, SealedBackup, SealedRef, canonical
+from contracts.sealing import Half, SealedBackup, SealedRef
 from contracts.steps import BackedUp, BackUp, ConfirmBackup
 from contracts.wallets import Curve
 from custody.deposits import Deposits

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contracts.base import Id, Message, Moment, Result, Words, sentence
+from contracts.base import Id, Message, Moment, Result, Words, canonical, sentence
 from contracts.failures import RULES, Failure, StepError
 from contracts.names import Role
 from contracts.owner import Claim, ClaimAnswer, Proof, Prove, challenge
 from contracts.parks import Retry
 from contracts.request import EjectRequest, differing
-from contracts.sealing import SealedRef, bundle_digest, canonical, commitment, digest, fingerprint, opened
+from contracts.sealing import SealedRef, bundle_digest, commitment, digest, fingerprint, opened
 from contracts.wallets import Curve, PublicKey, Wallet, difference
 from contracts.window import CLAIM_MARGIN, ENABLE_MARGIN, FETCH_MARGIN, aged, may_claim, may_fetch
 from tests.unit.fakes import EJECT, NOW, identity

@@ -15,6 +15,7 @@ from activities.clock import AttemptClock
 from activities.close import DeleteDepositStep, PurgeStep, WriteReceiptStep
 from activities.fetch_shares import FetchSharesStep
 from activities.release import ReleaseStep
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import (
     Role,
@@ -25,7 +26,7 @@ from contracts.names import (
     released_name,
 )
 from contracts.receipt import Asserted, Receipt, Times
-from contracts.sealing import Half, SealedBackup, SealedFile, SealedRef, canonical, digest, reference
+from contracts.sealing import Half, SealedBackup, SealedFile, SealedRef, digest, reference
 from contracts.stages import End
 from contracts.steps import DeleteDeposit, FetchShares, Purge, Release, SharesFetched, WriteReceipt
 from custody.vault import Vault
@@ -366,6 +367,7 @@ async def test_a_receipt_is_written_once(world: World) -> None:
         client_id=CLIENT,
         end=End.EXPIRED,
         recipient=world.recipient,
+        request_digest="0" * 64,
         fingerprint="f",
         asserted=Asserted(requested_by="ada", reason="r"),
         times=Times(requested=NOW, ended=NOW),

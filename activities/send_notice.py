@@ -1,0 +1,52 @@
+"""Send notice: tell a service's own address, signed as Standard Webhooks."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+from standardwebhooks.webhooks import Webhook
+from temporalio import activity
+
+from contracts.failures import Failure, StepError
+from contracts.notices import Notice, NoticeSent
+
+
+@dataclass(frozen=True)
+class SendNoticeStep:
+    """Custodian role; knows no share. Whatever the receiver answers but 2xx is tried again."""
+
+    http: httpx.AsyncClient
+    url: str
+    webhook: Webhook
+
+    @activity.defn(name="send_notice")
+    async def send_notice(self, what: Notice) -> NoticeSent:
+        """POST the notice with its id, the time of this attempt, and the signature over both and the body."""
+        body = json.dumps(
+            {
+                "type": what.type,
+                "timestamp": what.at.isoformat().replace("+00:00", "Z"),
+                "data": what.data.model_dump(mode="json"),
+            },
+            separators=(",", ":"),
+        )
+        sent_at = datetime.now(UTC)  # receivers compare it with their own clocks
+        headers = {
+            "webhook-id": what.id,
+            "webhook-timestamp": str(int(sent_at.timestamp())),
+            "webhook-signature": self.webhook.sign(what.id, sent_at, body),
+            "content-type": "application/json",
+        }
+        try:
+            # Only the status matters: the body is never read, however long it is.
+            async with self.http.stream("POST", self.url, content=body, headers=headers) as response:
+                status = response.status_code
+        except httpx.HTTPError as error:
+            raise StepError(
+                Failure.RECEIVER_UNAVAILABLE,
+                f"The receiver of notices was not reached: {type(error).__name__}",
+            ) from None
+        if not 200 <= status < 300:
+            raise StepError(Failure.RECEIVER_UNAVAILABLE, f"The receiver answered {status}")
+        return NoticeSent(status=status)

@@ -1,0 +1,52 @@
+"""What a service is told while it does not look: notices, without any share material."""
+
+from enum import StrEnum
+
+from contracts.base import Id, Moment, Result
+from contracts.stages import End
+
+NOTICE_WORKFLOW = "EjectNotice"
+
+
+class NoticeKind(StrEnum):
+    """What has happened, beside the ends, which have their own names."""
+
+    APPROVAL_NEEDED = "approval_needed"
+    SHARES_READY = "shares_ready"
+    WINDOW_CLOSING = "window_closing"
+    PARKED = "parked"
+    UNRESOLVED = "unresolved"
+
+
+class NoticeData(Result):
+    """The facts of a notice; those that say nothing at its moment are null."""
+
+    eject_id: Id
+    client_id: Id
+    fingerprint: str
+    request_digest: str
+    window_closes: Moment | None = None
+    park: int | None = None
+    step: str | None = None
+    reason: str | None = None
+    mend: str | None = None
+
+
+class Notice(Result):
+    """One notice; `id` stays the same however often it is sent, so that a receiver can drop repeats."""
+
+    id: Id
+    kind: NoticeKind | End
+    at: Moment
+    data: NoticeData
+
+    @property
+    def type(self) -> str:
+        """The event's name as the receiver sees it."""
+        return f"eject.{self.kind}"
+
+
+class NoticeSent(Result):
+    """The receiver has taken it."""
+
+    status: int

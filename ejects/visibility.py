@@ -1,0 +1,99 @@
+"""Reading Temporal's list of ejects.
+
+Raw calls: the SDK's own `list_workflows` and `describe` raise on a status that it does not know, and a paused
+workflow has one. One paused eject would hide all others.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import Client
+from temporalio.converter import decode_typed_search_attributes
+
+from contracts.names import Attribute, workflow_id
+from contracts.stages import End, Stage
+from workflows import attributes
+
+_PAGE = 200
+
+
+class Listed(BaseModel):
+    """One eject as Temporal lists it; `run` is how Temporal itself calls its state."""
+
+    client_id: str
+    stage: str
+    window_closes: datetime | None
+    started: datetime
+    run: str
+
+
+@dataclass(frozen=True)
+class Trying:
+    """A step that is being tried again: its name, which attempt, and what the last one met."""
+
+    step: str
+    attempt: int
+    trouble: str
+
+
+async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncIterator[Listed]:
+    """Every eject that Temporal still shows, the latest first; a new one may take a second to appear."""
+    query = "WorkflowType = 'Eject'" + (f" AND {Attribute.STAGE} = '{stage}'" if stage else "")
+    async for info in executions(client, query):
+        values = decode_typed_search_attributes(info.search_attributes)
+        yield Listed(
+            client_id=values.get(attributes.CLIENT) or info.execution.workflow_id.removeprefix("eject-"),
+            stage=values.get(attributes.STAGE) or "unknown",
+            window_closes=values.get(attributes.WINDOW_CLOSES),
+            started=info.start_time.ToDatetime(tzinfo=UTC),
+            run=_run(info),
+        )
+
+
+async def executions(client: Client, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
+    """Every workflow that a query finds, page by page."""
+    token = b""
+    while True:
+        page = await client.workflow_service.list_workflow_executions(
+            ListWorkflowExecutionsRequest(
+                namespace=client.namespace, page_size=_PAGE, next_page_token=token, query=query
+            )
+        )
+        for info in page.executions:
+            yield info
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
+    """How Temporal calls the state of a client's latest eject, and which steps are being tried again."""
+    answer = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id(client_id))
+        )
+    )
+    trying = [
+        Trying(
+            step=pending.activity_type.name,
+            attempt=pending.attempt,
+            trouble=pending.last_failure.message
+            or PendingActivityState.Name(pending.state).removeprefix("PENDING_ACTIVITY_STATE_").lower(),
+        )
+        for pending in answer.pending_activities
+    ]
+    return _run(answer.workflow_execution_info), trying
+
+
+def _run(info: WorkflowExecutionInfo) -> str:
+    name = WorkflowExecutionStatus.DESCRIPTOR.values_by_number.get(info.status)
+    return name.name.removeprefix("WORKFLOW_EXECUTION_STATUS_").lower() if name else f"state {info.status}"

@@ -1,0 +1,35 @@
+"""One notice on its way: a workflow of its own, so that a dead receiver never delays an eject."""
+
+from datetime import timedelta
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.send_notice import SendNoticeStep
+    from contracts.names import TaskQueue
+    from contracts.notices import NOTICE_WORKFLOW, Notice
+
+# A receiver that is down over a long weekend still hears of it; later nobody would act on it.
+GIVEN_UP_AFTER = timedelta(days=7)
+_ATTEMPT = timedelta(seconds=15)
+_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=10))
+
+
+@workflow.defn(name=NOTICE_WORKFLOW, failure_exception_types=[ValidationError])
+class EjectNotice:
+    """Tries for a week; its failure then is all that remains, and the eject never waits for it."""
+
+    @workflow.run
+    async def run(self, notice: Notice) -> None:
+        """Send it until the receiver has taken it."""
+        await workflow.execute_activity_method(
+            SendNoticeStep.send_notice,
+            notice,
+            task_queue=TaskQueue.EJECT,
+            summary=f"Tell of {notice.kind}",
+            start_to_close_timeout=_ATTEMPT,
+            schedule_to_close_timeout=GIVEN_UP_AFTER,
+            retry_policy=_PATIENT,
+        )

@@ -1,0 +1,102 @@
+"""Telling of what happens, through children that nobody waits for."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from contracts.notices import Notice, NoticeData, NoticeKind
+    from contracts.receipt import Status
+    from contracts.stages import End, Stage
+    from workflows.notice import EjectNotice
+
+from workflows.record import Record
+from workflows.window import Window
+
+_OF_STAGE: dict[Stage | End, NoticeKind | End] = {
+    Stage.AWAITING_APPROVAL: NoticeKind.APPROVAL_NEEDED,
+    Stage.AWAITING_CLAIM: NoticeKind.SHARES_READY,
+    Stage.PARKED: NoticeKind.PARKED,
+    Stage.UNRESOLVED: NoticeKind.UNRESOLVED,
+    **{end: end for end in End},
+}
+
+
+class Notifying:
+    """The notices of one eject; none where the settings name no receiver."""
+
+    def __init__(self, record: Record, window: Window, status: Callable[[], Status]) -> None:
+        self._record = record
+        self._window = window
+        self._status = status
+        self._count = 0
+        self._warned = False
+        self._starting: set[asyncio.Task[None]] = set()
+
+    def tell_of(self, standing: Stage | End) -> None:
+        """Tell of a stage that somebody should know of."""
+        if kind := _OF_STAGE.get(standing):
+            self._tell(kind)
+
+    def _tell(self, kind: NoticeKind | End) -> None:
+        if not self._record.notices:
+            return
+        self._count += 1
+        notice = self._notice(kind)
+        starting = asyncio.create_task(self._start(notice))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+
+    async def _start(self, notice: Notice) -> None:
+        # After a reset the child of the first run may be on its way already, with the same words.
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                EjectNotice.run,
+                notice,
+                id=f"eject-notice-{notice.id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"Client {self._record.request.client_id}: {notice.kind}",
+            )
+
+    def started(self) -> bool:
+        """Whether every notice is a workflow of its own by now, which then outlives the eject."""
+        return not self._starting
+
+    async def warn(self) -> None:
+        """Tell once that the window closes soon: when a tenth of it is left, or a day of a long one."""
+        if self._warned or not self._record.notices or self._window.closes is None:
+            return
+        closes, opened = self._window.closes, workflow.now()
+        before = min((closes - opened) / 10, timedelta(days=1))
+        await workflow.sleep(
+            max(closes - before - opened, timedelta(0)), summary="to warn that the window closes soon"
+        )
+        if self._window.closes == closes:
+            self._warned = True
+            self._tell(NoticeKind.WINDOW_CLOSING)
+        else:
+            await self.warn()
+
+    def _notice(self, kind: NoticeKind | End) -> Notice:
+        status = self._status()
+        park = status.park if kind is NoticeKind.PARKED else None
+        return Notice(
+            id=f"{self._record.eject_id}-{self._count}",
+            kind=kind,
+            at=workflow.now(),
+            data=NoticeData(
+                eject_id=self._record.eject_id,
+                client_id=self._record.request.client_id,
+                fingerprint=self._record.fingerprint,
+                request_digest=self._record.digest,
+                window_closes=status.window_closes,
+                park=park.number if park else None,
+                step=park.step if park else None,
+                reason=park.reason if park else None,
+                mend=park.mend if park else None,
+            ),
+        )
