@@ -85,9 +85,10 @@ BAD_REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"fetch_as": "client"}, "fetch_as: only the default works in this version: leave it out"),
     ({"backup_method": "PASSWORD"}, "backup_method: only the default works in this version: leave it out"),
     ({"backup_method": SECRET * 9}, "backup_method: "),
-    ({"approvals": 1}, "approvals: only the default works in this version: leave it out"),
+    ({"approvals": 10}, "approvals: "),
     ({"approvals": -1}, "approvals: "),
-    ({"cooling_off": "PT1H"}, "cooling_off: only the default works in this version: leave it out"),
+    ({"cooling_off": "P91D"}, "cooling_off: "),
+    ({"cooling_off": "-PT1H"}, "cooling_off: "),
     ({"windw": SECRET}, "windw: Extra inputs are not permitted"),
     ({"replaceBackup": True}, "replaceBackup: Extra inputs are not permitted"),
 ]
@@ -487,6 +488,7 @@ def test_what_passes_by_itself_is_retried_and_nothing_else() -> None:
         Failure.PORTAL_THROTTLED,
         Failure.REPLY_LOST,
         Failure.VAULT_UNAVAILABLE,
+        Failure.RECEIVER_UNAVAILABLE,
         Failure.UNEXPECTED,
     }
     assert len({failure.value for failure in Failure}) == len(Failure)

@@ -90,10 +90,10 @@ def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, ur
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("minimum_approvals", "1", "approvals and cooling-off are not built yet: leave it out"),
-        ("minimum_approvals", "-1", "approvals and cooling-off are not built yet: leave it out"),
+        ("minimum_approvals", "10", "Input should be less than or equal to 9"),
+        ("minimum_approvals", "-1", "Input should be greater than or equal to 0"),
         ("minimum_approvals", SECRET, "Input should be a valid integer"),
-        ("minimum_cooling_off", "PT1H", "approvals and cooling-off are not built yet: leave it out"),
+        ("minimum_cooling_off", "P91D", "Input should be less than or equal to 90 days"),
         ("minimum_cooling_off", SECRET, "Input should be a valid timedelta"),
         ("log_level", SECRET, "String should match pattern"),
         ("log_level", "debug", "String should match pattern"),
@@ -102,7 +102,7 @@ def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, ur
 def test_a_wrong_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
-    """A guard that this version would not keep is refused, as is what does not parse."""
+    """A guard beyond its bounds is refused, as is what does not parse."""
     monkeypatch.setenv(f"EJECT_{name.upper()}", value)
     assert wrong().startswith(f"Settings are wrong: {name}: {words}")
 
@@ -118,7 +118,7 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
     """In one sentence, so that nobody mends them one by one."""
     monkeypatch.setenv("EJECT_PORTAL_URL", f"http://{SECRET}")
     monkeypatch.setenv("EJECT_LOG_LEVEL", SECRET)
-    monkeypatch.setenv("EJECT_MINIMUM_APPROVALS", "2")
+    monkeypatch.setenv("EJECT_MINIMUM_APPROVALS", "20")
     said = wrong()
     assert "\n" not in said
     parts = said.removeprefix("Settings are wrong: ").split("; ")

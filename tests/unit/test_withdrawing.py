@@ -10,9 +10,10 @@ import pytest
 
 from activities.restore_backup import RestoreBackupStep
 from activities.shrink_window import ShrinkWindowStep
+from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name
-from contracts.sealing import SealedBackup, SealedFile, SealedRef, canonical, reference
+from contracts.sealing import SealedBackup, SealedFile, SealedRef, reference
 from contracts.steps import RestoreBackup, ShrinkWindow
 from custody.vault import Vault
 from tests.unit.fakes import (
