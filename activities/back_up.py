@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from temporalio import activity
 
+from activities.wallets import require_client
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name
@@ -40,6 +41,8 @@ class BackUpStep:
         signing_shares = await self.deposits.signing_shares(what.client_id)
         check_deposit(signing_shares, what.wallets)
         client = await self.clients.as_client(what.client_id)
+        # Another client's deposited API key must not make a backup of that client.
+        require_client(await client.read(), what.client_id)
         return await self._seal(what, await client.back_up(signing_shares))
 
     async def _seal(self, what: BackUp, shares: MpcSharesReply) -> SealedBackup:

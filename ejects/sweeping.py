@@ -9,6 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.failures import StepError
 from custody.vault import Vault
 from ejects.service import EjectError
+from ejects.visibility import describe, executions
 
 # Younger files may belong to an eject that Temporal does not list yet.
 SETTLED = timedelta(hours=1)
@@ -59,15 +60,15 @@ async def _running(client: Client) -> set[str]:
     Each workflow is asked itself: listings lag behind, as after a reset, and never tell the first run.
     """
     running = set()
-    for workflow in {found.id async for found in client.list_workflows("WorkflowType = 'Eject'")}:
+    async for listed in executions(client, "WorkflowType = 'Eject'"):
         try:
-            described = await client.get_workflow_handle(workflow).describe()
+            info = (await describe(client, listed.execution.workflow_id)).workflow_execution_info
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:  # listed, and gone since
                 continue
             raise
-        if described.close_time is None:
-            if not (eject_id := described.raw_info.first_run_id):
+        if not info.HasField("close_time"):
+            if not info.first_run_id:
                 raise EjectError("Temporal does not tell which eject runs: update its server, then sweep")
-            running.add(eject_id)
+            running.add(info.first_run_id)
     return running

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatu
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
     ListWorkflowExecutionsRequest,
 )
 from temporalio.client import Client
@@ -75,13 +76,18 @@ async def executions(client: Client, query: str) -> AsyncIterator[WorkflowExecut
             return
 
 
-async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
-    """How Temporal calls the state of a client's latest eject, and which steps are being tried again."""
-    answer = await client.workflow_service.describe_workflow_execution(
+async def describe(client: Client, workflow: str) -> DescribeWorkflowExecutionResponse:
+    """The latest run of one workflow, as the server knows it now; a listing lags behind."""
+    return await client.workflow_service.describe_workflow_execution(
         DescribeWorkflowExecutionRequest(
-            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id(client_id))
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow)
         )
     )
+
+
+async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
+    """How Temporal calls the state of a client's latest eject, and which steps are being tried again."""
+    answer = await describe(client, workflow_id(client_id))
     trying = [
         Trying(
             step=pending.activity_type.name,

@@ -14,6 +14,7 @@ from activities.verify import verify
 from contracts.failures import Failure, StepError
 from contracts.names import TaskQueue, workflow_id
 from contracts.owner import ClaimAnswer, Prove, Verified, Verify
+from contracts.parks import RetryOutcome
 from contracts.receipt import Status
 from contracts.stages import End, Stage
 from custody.vault import Vault
@@ -368,4 +369,52 @@ async def test_an_argument_that_is_no_json_is_refused(world: World, update: str,
     assert "The command is wrong" in str(refused.value.cause)
     assert isinstance(await starter.status(world.client, customer.client_id), Status)
     await world.cancel(customer)
+    assert (await world.end(handle)).end is End.CANCELLED
+
+
+async def test_a_resolve_waits_for_a_proof_that_is_being_verified(
+    workerless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof was accepted first: closing the eject is refused until it is known to be right or wrong."""
+    entered, passed = asyncio.Event(), asyncio.Event()
+
+    @activity.defn(name="verify")
+    async def slow(what: Verify) -> Verified:
+        entered.set()
+        await passed.wait()
+        return await verify(what)
+
+    monkeypatch.setattr(worker, "verify", slow)
+    world, customer = workerless, workerless.sandbox.seed()
+    await world.deposit(customer)
+    async with serving(world):
+        handle = await world.client.start_workflow(
+            Eject.run,
+            world.request(customer),
+            id=workflow_id(customer.client_id),
+            task_queue=TaskQueue.EJECT,
+            task_timeout=timedelta(seconds=2),  # so that the update reaches the worker while it verifies
+        )
+        await world.reach(handle, Stage.AWAITING_CLAIM)
+        proofs = world.proofs(await world.claim(customer))
+        proving = asyncio.create_task(world.prove(customer, proofs))
+        await entered.wait()
+        with pytest.raises(starter.EjectError, match="being verified"):
+            await world.resolve(customer)
+        passed.set()
+        await proving
+        assert (await world.end(handle)).end is End.EJECTED
+
+
+async def test_a_retry_that_a_cancel_overtakes_is_told_so(world: World) -> None:
+    """The step runs again, transiently in trouble, when the eject is cancelled: the retry hears of it."""
+    customer = world.sandbox.seed()
+    handle = await starter.start(world.client, world.request(customer))
+    await world.reach(handle, Stage.PARKED)
+    await world.deposit(customer)
+    world.sandbox.fault("back_up", "status", times=1000, status=503)
+    retrying = asyncio.create_task(world.retry(customer, 1))
+    await called(world, customer, "back_up", times=1)
+    await world.cancel(customer)
+    assert (await retrying).outcome is RetryOutcome.ABANDONED
     assert (await world.end(handle)).end is End.CANCELLED

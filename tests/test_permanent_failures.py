@@ -625,14 +625,15 @@ ROWS: tuple[Row, ...] = (
     reply(policies.CHECK, _READ, 200, SECRET * 60_000)(
         Failure.REPLY_UNREADABLE, "Portal's answer to 'read client' is larger than 2000000 bytes"
     ),
-    # back up: deposit, enclave, vault
+    # back up: deposit, who the credential is, enclave, vault
     *of_call(policies.BACK_UP, calls.MINT_SESSION),
+    *of_call(policies.BACK_UP, _ME),
     *of_call(policies.BACK_UP, calls.BACK_UP),
     *of_the_enclave(),
     *of_the_deposit(),
     *of_the_api_key(
-        *(policies.BACK_UP, calls.BACK_UP, Failure.PORTAL_REFUSED),
-        "Portal answered 400 BAD_REQUEST to 'back up'",
+        *(policies.BACK_UP, _ME, Failure.CREDENTIAL_REJECTED),
+        "Portal answered with another client than this one",
     ),
     *of_the_vault(policies.BACK_UP, ("get", "held/"), ("get", "deposits/"), ("put", "held/")),
     *of_the_files(policies.BACK_UP, (_DAMAGED_BACKUP, _backup, _garbage)),

@@ -231,6 +231,33 @@ async def test_short_runs_end_as_they_should(workerless: World) -> None:
     assert [(await call(workerless, "list"))[0] for _ in range(25)] == [0] * 25
 
 
+async def test_an_operators_commands_by_command_line(world: World, tmp_path: Path) -> None:
+    """Approve with a key, extend, cancel, sweep: each does what it says, and is refused where it must be."""
+    key = tmp_path / "grace.pem"
+    public = (await done(world, "approver-key", "--out", str(key))).strip()
+    assert len(bytes.fromhex(public)) == 32
+    customer = world.sandbox.seed()
+    client, who = ("--client", customer.client_id), ("--by", "grace", "--why", "agreed")
+    handle = await world.start(customer, approvals=1)
+    await world.reach(handle, Stage.AWAITING_APPROVAL)
+    digest = Status.model_validate_json(await done(world, "status", *client)).request_digest
+    wrong = await call(world, "approve", *client, *who, "--digest", "0" * 64)
+    assert "for another request" in refused(wrong, 1)
+    unset = await call(world, "approve", *client, *who, "--digest", digest, "--key", str(key))
+    assert "cannot be checked" in refused(unset, 1)
+    assert '"approvals": 1' in await done(world, "approve", *client, *who, "--digest", digest)
+    await world.reach(handle, Stage.AWAITING_CLAIM)
+    assert "window_closes" in await done(world, "extend", *client, "--window", "P3D", *who)
+    not_claimed = await call(world, "resolve", "close", *client, *who)
+    assert "end the eject with `cancel`" in refused(not_claimed, 1)
+    assert '"closing"' in await done(world, "cancel", *client, *who)
+    code, out, shown = await call(world, "status", *client, "--watch")
+    receipt = Receipt.model_validate_json(out)
+    assert (code, "cancelled" in shown) == (0, True)
+    assert receipt.end is End.CANCELLED
+    assert await done(world, "sweep", "--dry-run") == ""
+
+
 async def test_the_same_start_joins_and_another_is_refused(workerless: World) -> None:
     """A second start joins the very run, or names exactly the fields in which it differs."""
     client_id = workerless.sandbox.seed().client_id
@@ -309,7 +336,7 @@ async def _started_plainly(world: World, client_id: str, request: str) -> int:
 
 
 async def _listed(world: World, client_id: str, stage: str) -> dict[str, str]:
-    """Wait until `list` and `list` of that stage both show an eject; Temporal takes a moment to list things."""
+    """Wait until `list` and `list` of that stage show an eject; Temporal takes a moment to list things."""
     shown: dict[str, str] = {}
     for more in ([], ["--stage", stage]):
         async with asyncio.timeout(timedelta(seconds=PATIENCE).total_seconds()):

@@ -50,6 +50,7 @@ class World:
         self.customer: Customer = customer()
         self.key, self.recipient = identity()
         self.owner, self.owner_recipient = identity()
+        self.portal.says(READ, client_body(self.customer.made))
         self.portal.says(BACKUP, self.customer.shares())
 
     async def deposit(self, body: Any = None) -> None:
@@ -103,8 +104,8 @@ async def test_a_backup_is_made_and_sealed_to_the_owner(world: World) -> None:
     """One enclave call, one file with a half per wallet; history gets digests, pairs and commitments."""
     await world.deposit()
     answer = await world.back_up()
-    assert world.portal.calls() == [BACKUP]
-    sent = json.loads(world.portal.requests[0].content)["generateResponse"]
+    assert world.portal.calls() == [READ, BACKUP]
+    sent = json.loads(world.portal.requests[1].content)["generateResponse"]
     assert json.loads(sent) == world.customer.shares()
     written = await world.vault.read(backup_name(EJECT))
     assert written is not None
@@ -147,7 +148,7 @@ async def test_a_vault_write_that_was_lost_is_looked_for_first(
     monkeypatch.undo()
     answer = await world.back_up()
     assert len(answer.files) == 2
-    assert world.portal.calls() == [BACKUP] * (1 if landed else 2)
+    assert world.portal.calls() == [READ, BACKUP] * (1 if landed else 2)
 
 
 async def test_of_two_attempts_at_once_one_file_is_the_answer(world: World) -> None:

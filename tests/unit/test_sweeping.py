@@ -1,14 +1,18 @@
 """Sweep's judgement: what the vault says of times, and what Temporal says of who runs."""
 
 import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from obstore.exceptions import PermissionDeniedError
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionResponse,
+    ListWorkflowExecutionsResponse,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,27 +29,31 @@ HOUR = timedelta(hours=1)
 class Temporal:
     """Lists these workflows and says of each which eject it runs: None for none, "" for one kept quiet."""
 
+    namespace = "default"
+
     def __init__(self, **workflows: str | RPCError | None) -> None:
         self.workflows = workflows
 
-    async def list_workflows(self, query: str) -> AsyncIterator[Any]:
+    @property
+    def workflow_service(self) -> "Temporal":
+        """The raw calls."""
+        return self
+
+    async def list_workflow_executions(self, request: Any) -> Any:
         """Every run of it, ended ones too, as Temporal lists them: without the first run's id."""
-        assert query == "WorkflowType = 'Eject'"
-        for workflow in self.workflows:
-            yield SimpleNamespace(id=workflow, raw_info=SimpleNamespace(first_run_id=""))
+        assert request.query == "WorkflowType = 'Eject'"
+        listed = [WorkflowExecutionInfo(execution=WorkflowExecution(workflow_id=w)) for w in self.workflows]
+        return ListWorkflowExecutionsResponse(executions=listed)
 
-    def get_workflow_handle(self, workflow: str) -> Any:
+    async def describe_workflow_execution(self, request: Any) -> Any:
         """The workflow's latest run."""
-
-        async def describe() -> Any:
-            told = self.workflows[workflow]
-            if isinstance(told, RPCError):
-                raise told
-            ended = datetime.now(UTC) if told is None else None
-            first = EJECT if told is None else told
-            return SimpleNamespace(close_time=ended, raw_info=SimpleNamespace(first_run_id=first))
-
-        return SimpleNamespace(describe=describe)
+        told = self.workflows[request.execution.workflow_id]
+        if isinstance(told, RPCError):
+            raise told
+        info = WorkflowExecutionInfo(first_run_id=EJECT if told is None else told)
+        if told is None:
+            info.close_time.FromDatetime(datetime.now(UTC))
+        return DescribeWorkflowExecutionResponse(workflow_execution_info=info)
 
 
 @pytest.fixture
