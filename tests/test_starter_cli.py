@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 from asyncio.subprocess import PIPE
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,29 @@ async def test_an_operators_commands_by_command_line(world: World, tmp_path: Pat
     assert await done(world, "sweep", "--dry-run") == ""
 
 
+async def test_a_paused_eject_hides_no_other(world: World) -> None:
+    """Somebody pauses one in Temporal: the list shows it among the others, and sweep leaves it alone."""
+    paused, other = world.sandbox.seed(), world.sandbox.seed()
+    handles = [await world.start(paused), await world.start(other)]
+    for handle in handles:
+        await world.reach(handle, Stage.AWAITING_CLAIM)
+    pause = ("workflow", "pause", "--workflow-id", handles[0].id, "--reason", "to see")
+    assert await _temporal(world, *pause) == 0
+    await _listed(world, other.client_id, "awaiting_claim")
+    shown = await _listed(world, paused.client_id, "awaiting_claim")
+    assert shown["run"] == "paused"
+    told = await call(world, "status", "--client", paused.client_id)
+    assert "is paused in Temporal" in refused(told, 1)
+    later = datetime.now(UTC) + timedelta(hours=2)
+    assert (await starter.sweep(world.client, world.vault, remove=True, now=later)).left_behind == ()
+    assert (
+        await _temporal(world, "workflow", "unpause", "--workflow-id", handles[0].id, "--reason", "seen") == 0
+    )
+    for customer, handle in zip((paused, other), handles, strict=True):
+        await world.cancel(customer)
+        assert (await world.end(handle)).end is End.CANCELLED
+
+
 async def test_the_same_start_joins_and_another_is_refused(workerless: World) -> None:
     """A second start joins the very run, or names exactly the fields in which it differs."""
     client_id = workerless.sandbox.seed().client_id
@@ -324,15 +347,17 @@ async def test_a_plain_start_works(world: World) -> None:
 
 async def _started_plainly(world: World, client_id: str, request: str) -> int:
     workflow = ["--type", "Eject", "--task-queue", "eject", "--workflow-id", f"eject-{client_id}"]
-    starting = await asyncio.create_subprocess_exec(
-        *(temporal_cli(), "workflow", "start", *workflow, "--input", request),
-        env=caller(world),
-        stdout=PIPE,
-        stderr=PIPE,
+    return await _temporal(world, "workflow", "start", *workflow, "--input", request)
+
+
+async def _temporal(world: World, *arguments: str) -> int:
+    """Run Temporal's own command line; its exit code."""
+    running = await asyncio.create_subprocess_exec(
+        temporal_cli(), *arguments, env=caller(world), stdout=PIPE, stderr=PIPE
     )
-    await starting.communicate()
-    assert starting.returncode is not None
-    return starting.returncode
+    await running.communicate()
+    assert running.returncode is not None
+    return running.returncode
 
 
 async def _listed(world: World, client_id: str, stage: str) -> dict[str, str]:
