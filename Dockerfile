@@ -18,6 +18,7 @@ COPY worker.py starter.py ./
 COPY activities ./activities
 COPY contracts ./contracts
 COPY custody ./custody
+COPY ejects ./ejects
 COPY portal ./portal
 COPY runtime ./runtime
 COPY workflows ./workflows

@@ -3,13 +3,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test test-node test-ui check format docs lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
 
 test: $(READY) ## Every test, on a real Temporal server that ends with them.
 	@$(BIN)/python -m pytest
+
+test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
+	@$(BIN)/python -m pytest -m node -rs tests/test_node.py
+
+test-ui: $(READY) ## What people see in the Temporal UI, in a real Chromium.
+	@$(BIN)/python -m pytest -m ui -rs tests/ui
 
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .
@@ -19,6 +25,9 @@ check: $(READY) ## Format, lint and strict types.
 format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(READY) ## The page of messages, from the messages.
+	@$(BIN)/python -m docs.messages
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:

@@ -34,6 +34,7 @@ from contracts.names import TaskQueue
 from custody.deposits import Deposits
 from custody.sealing import recipient_of
 from custody.vault import Vault
+from ejects.nexus_service import EjectHandler
 from ejects.registering import lacking
 from portal.client import Clients
 from portal.custodian import CustodianApi
@@ -78,6 +79,7 @@ def activities_of(
             verify_approval,
             *notices_of(settings, http),
         ]
+        queues[TaskQueue.NEXUS] = []
     if role is not WorkerRole.CUSTODIAN:
         identity = settings.client_identity or SecretStr("")
         try:
@@ -118,12 +120,13 @@ async def require_search_attributes(client: Client) -> None:
 
 
 def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[..., Any]]) -> Worker:
-    """A worker of one queue; the first queue runs the workflow too."""
+    """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces."""
     return Worker(
         client,
         task_queue=queue,
         workflows=[Eject, EjectNotice] if queue is TaskQueue.EJECT else [],
         activities=activities,
+        nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
         interceptors=[ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,
         sticky_queue_schedule_to_start_timeout=STICKY,

@@ -1,6 +1,5 @@
 """Send notice: tell a service's own address, signed as Standard Webhooks."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,14 +22,7 @@ class SendNoticeStep:
     @activity.defn(name="send_notice")
     async def send_notice(self, what: Notice) -> NoticeSent:
         """POST the notice with its id, the time of this attempt, and the signature over both and the body."""
-        body = json.dumps(
-            {
-                "type": what.type,
-                "timestamp": what.at.isoformat().replace("+00:00", "Z"),
-                "data": what.data.model_dump(mode="json"),
-            },
-            separators=(",", ":"),
-        )
+        body = what.body()
         sent_at = datetime.now(UTC)  # receivers compare it with their own clocks
         headers = {
             "webhook-id": what.id,

@@ -6,11 +6,15 @@ WORKFLOW = "Eject"
 
 
 class TaskQueue(StrEnum):
-    """Who works on what; the enclave has its own queue because Portal gives it a budget of its own."""
+    """Who works on what; the enclave has its own queue because Portal gives it a budget of its own.
+
+    Other namespaces ask at `NEXUS`, through a Nexus endpoint.
+    """
 
     EJECT = "eject"
     CLIENT = "eject-client"
     ENCLAVE = "eject-enclave"
+    NEXUS = "eject-nexus"
 
 
 class Attribute(StrEnum):

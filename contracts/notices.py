@@ -1,5 +1,6 @@
 """What a service is told while it does not look: notices, without any share material."""
 
+import json
 from enum import StrEnum
 
 from contracts.base import Id, Moment, Result
@@ -44,6 +45,15 @@ class Notice(Result):
     def type(self) -> str:
         """The event's name as the receiver sees it."""
         return f"eject.{self.kind}"
+
+    def body(self) -> str:
+        """What is sent: the payload of Standard Webhooks."""
+        told = {
+            "type": self.type,
+            "timestamp": self.at.isoformat().replace("+00:00", "Z"),
+            "data": self.data.model_dump(mode="json"),
+        }
+        return json.dumps(told, separators=(",", ":"))
 
 
 class NoticeSent(Result):

@@ -55,33 +55,47 @@ class NoAnswerError(EjectError):
 
 async def start(client: Client, request: EjectRequest) -> EjectHandle:
     """Start an eject, or join the running one where its request is the same."""
-    if not is_recipient(request.recipient):
-        raise EjectError("The recipient is not an age public key: its checksum is wrong, copy it again")
+    require_recipient(request)
     try:
         return await client.start_workflow(
-            Eject.run,
-            request,
-            id=workflow_id(request.client_id),
-            task_queue=TaskQueue.EJECT,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(attributes.STAGE, Stage.CHECKING),
-                    SearchAttributePair(attributes.CLIENT, request.client_id),
-                ]
-            ),
-            static_summary=f"Client {request.client_id} leaves custody",
-            static_details=f"Sealed to the recipient with the fingerprint {fingerprint(request.recipient)}",
+            Eject.run, request, id_conflict_policy=WorkflowIDConflictPolicy.FAIL, **options_of(request)
         )
     except WorkflowAlreadyStartedError as error:
-        handle = client.get_workflow_handle_for(Eject.run, error.workflow_id, run_id=error.run_id)
-        if fields := differing(request, await _request_of(client, handle)):
-            raise EjectError(
-                f"An eject of client {request.client_id} is running with another {', '.join(fields)}: "
-                "start with the same to join it"
-            ) from None
-        return handle
+        return await joined(client, request, error.run_id)
+
+
+def require_recipient(request: EjectRequest) -> None:
+    """Refuse a recipient whose checksum is wrong before anything is started."""
+    if not is_recipient(request.recipient):
+        raise EjectError("The recipient is not an age public key: its checksum is wrong, copy it again")
+
+
+def options_of(request: EjectRequest) -> dict[str, Any]:
+    """With what every eject starts, whoever starts it."""
+    return {
+        "id": workflow_id(request.client_id),
+        "task_queue": TaskQueue.EJECT,
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        "search_attributes": TypedSearchAttributes(
+            [
+                SearchAttributePair(attributes.STAGE, Stage.CHECKING),
+                SearchAttributePair(attributes.CLIENT, request.client_id),
+            ]
+        ),
+        "static_summary": f"Client {request.client_id} leaves custody",
+        "static_details": f"Sealed to the recipient with the fingerprint {fingerprint(request.recipient)}",
+    }
+
+
+async def joined(client: Client, request: EjectRequest, run_id: str | None) -> EjectHandle:
+    """The running eject of this client, where its request is the same; `EjectError` names what differs."""
+    handle = client.get_workflow_handle_for(Eject.run, workflow_id(request.client_id), run_id=run_id)
+    if fields := differing(request, await _request_of(client, handle)):
+        raise EjectError(
+            f"An eject of client {request.client_id} is running with another {', '.join(fields)}: "
+            "start with the same to join it"
+        )
+    return handle
 
 
 async def _request_of(client: Client, handle: EjectHandle) -> EjectRequest:
@@ -132,14 +146,18 @@ async def approve(client: Client, client_id: str, command: Approve) -> ApproveAn
     return await _update(client, client_id, "approve", command, ApproveAnswer)
 
 
-async def claim(client: Client, client_id: str, command: Claim) -> ClaimAnswer:
+async def claim(
+    client: Client, client_id: str, command: Claim, *, update_id: str | None = None
+) -> ClaimAnswer:
     """Have the sealed files released; repeating it answers the same."""
-    return await _update(client, client_id, "claim", command, ClaimAnswer)
+    return await _update(client, client_id, "claim", command, ClaimAnswer, update_id=update_id)
 
 
-async def prove(client: Client, client_id: str, command: Prove) -> ProveAnswer:
+async def prove(
+    client: Client, client_id: str, command: Prove, *, update_id: str | None = None
+) -> ProveAnswer:
     """Hand in the owner's proofs; after the last one completion is owed."""
-    return await _update(client, client_id, "prove", command, ProveAnswer)
+    return await _update(client, client_id, "prove", command, ProveAnswer, update_id=update_id)
 
 
 async def retry(client: Client, client_id: str, command: Retry) -> RetryAnswer:
@@ -147,9 +165,9 @@ async def retry(client: Client, client_id: str, command: Retry) -> RetryAnswer:
     return await _update(client, client_id, "retry", command, RetryAnswer)
 
 
-async def cancel(client: Client, client_id: str, command: Cancel) -> Taken:
+async def cancel(client: Client, client_id: str, command: Cancel, *, update_id: str | None = None) -> Taken:
     """End an eject before its bundle is claimed; everything is withdrawn, which takes some seconds more."""
-    return await _update(client, client_id, "cancel", command, Taken)
+    return await _update(client, client_id, "cancel", command, Taken, update_id=update_id)
 
 
 async def resolve(client: Client, client_id: str, command: Resolve) -> Taken:
@@ -162,8 +180,17 @@ async def extend(client: Client, client_id: str, command: Extend) -> Extended:
     return await _update(client, client_id, "extend", command, Extended)
 
 
-async def _update(client: Client, client_id: str, name: str, command: Message, answer: type[A]) -> A:
-    updating = handle_of(client, client_id).execute_update(name, command, result_type=answer)
+async def _update(
+    client: Client,
+    client_id: str,
+    name: str,
+    command: Message,
+    answer: type[A],
+    *,
+    update_id: str | None = None,
+) -> A:
+    """Give a command; with an id that it was given before it is the same command, and answers the same."""
+    updating = handle_of(client, client_id).execute_update(name, command, id=update_id, result_type=answer)
     return answer.model_validate(await _answered(client_id, updating))
 
 

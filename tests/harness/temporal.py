@@ -12,17 +12,26 @@ from workflows import attributes
 # Workers that are processes of their own serve this namespace, so that no other worker takes their tasks.
 PROCESSES = "processes"
 
+# Whoever asks through Nexus lives here, and no worker of ours does.
+ELSEWHERE = "elsewhere"
+
 
 @asynccontextmanager
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """The development server with its time skipping on, ended with the tests."""
-    settings = ("frontend.WorkflowTimeSkippingEnabled=true", *SERVER_SETTINGS)
+async def server(ui_port: int | None = None) -> AsyncIterator[WorkflowEnvironment]:
+    """The development server with its time skipping on, and with its UI where that has a port."""
+    settings = (
+        "frontend.WorkflowTimeSkippingEnabled=true",
+        "frontend.WorkflowPauseEnabled=true",
+        *SERVER_SETTINGS,
+    )
     extra = [part for setting in settings for part in ("--dynamic-config-value", setting)]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_cli(),
         dev_server_log_level="error",
-        dev_server_extra_args=[*extra, "--namespace", PROCESSES],
+        dev_server_extra_args=[*extra, "--namespace", PROCESSES, "--namespace", ELSEWHERE],
         search_attributes=attributes.ALL,
         data_converter=DATA_CONVERTER,
+        ui=ui_port is not None,
+        ui_port=ui_port,
     ) as environment:
         yield environment

@@ -129,7 +129,7 @@ async def test_all_that_is_wrong_is_said_at_once(
     assert list((await check(shown(**client), **request_)).problems) == problems
 
 
-@pytest.mark.parametrize("recipient", [RECIPIENT, BAD])
+@pytest.mark.parametrize("recipient", [RECIPIENT, BAD], ids=["right", "wrong"])
 async def test_an_unknown_client_is_a_problem_and_no_park(recipient: str) -> None:
     """A wrong id is the caller's mistake: the eject is refused instead of waiting for Portal."""
     checked = await check({"error": "x"}, status=404, recipient=recipient)
