@@ -9,7 +9,7 @@ demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
 
 test: $(READY) ## Every test, on a real Temporal server that ends with them.
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 	@$(BIN)/python -m pytest -m node -rs tests/test_node.py

@@ -14,6 +14,8 @@ from temporalio.worker import (
 )
 
 from contracts.failures import RULES, Failure, StepError
+from contracts.names import WORKFLOW
+from contracts.notices import NOTICE_WORKFLOW
 
 _FRAMES = 6
 _HEARTBEAT_EVERY = 1.0
@@ -30,6 +32,9 @@ class ActivityBoundary(Interceptor):
 
 class _Boundary(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        if activity.info().workflow_type not in (WORKFLOW, NOTICE_WORKFLOW):
+            # Temporal runs single activities too; ours mean something only as steps of an eject.
+            raise ApplicationError("This step runs only inside an eject", type="Refused", non_retryable=True)
         beats = asyncio.create_task(_heartbeat()) if activity.info().heartbeat_timeout else None
         try:
             return await super().execute_activity(input)

@@ -1,24 +1,32 @@
 """Fixtures: one Temporal server for all tests, a world of its own for each."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
+from temporalio.service import RPCError
 
-from runtime.temporal import DATA_CONVERTER
+from contracts.names import workflow_id
 from tests.harness.portal import Sandbox, running_sandbox
-from tests.harness.temporal import PROCESSES, server
+from tests.harness.temporal import ADDRESS, PROCESSES, TESTS, connected, start_server
 from tests.harness.world import World, make_world, serving
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server where the tests are distributed from, and end it with them, also when interrupted."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        os.environ[ADDRESS], end = start_server(config.getoption("numprocesses", None) or 0)
+        config.add_cleanup(end)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+async def temporal() -> Client:
     """The one real Temporal server."""
-    async with server() as environment:
-        yield environment
+    return await connected(TESTS)
 
 
 @pytest.fixture
@@ -29,16 +37,24 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(temporal: WorkflowEnvironment, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
+async def world(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose worker runs in this process."""
-    made = make_world(temporal.client, sandbox, tmp_path)
+    made = make_world(temporal, sandbox, tmp_path)
     async with serving(made):
         yield made
+    await end_all(made)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def workerless(temporal: WorkflowEnvironment, sandbox: Sandbox, tmp_path: Path) -> World:
+async def workerless(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose workers are processes that the test starts."""
-    host = temporal.client.service_client.config.target_host
-    client = await Client.connect(host, namespace=PROCESSES, data_converter=DATA_CONVERTER)
-    return make_world(client, sandbox, tmp_path)
+    made = make_world(await connected(PROCESSES), sandbox, tmp_path)
+    yield made
+    await end_all(made)
+
+
+async def end_all(world: World) -> None:
+    """End what a test left running, which would go on in the next test's vault."""
+    for client_id in world.sandbox.seeded:
+        with suppress(RPCError):
+            await world.client.get_workflow_handle(workflow_id(client_id)).terminate("its test has ended")

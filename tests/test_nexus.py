@@ -13,7 +13,6 @@ import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, NexusOperationError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 import starter
@@ -31,13 +30,14 @@ Caller = WorkflowHandle[Any, dict[str, Any]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def endpoint(temporal: WorkflowEnvironment) -> None:
+async def endpoint(temporal: Client) -> None:
     """The endpoint, made by the command in the docs."""
     (command,) = re.findall(r"^ {4}temporal (operator nexus .*)$", PAGE.read_text(), re.M)
-    address = temporal.client.service_client.config.target_host
+    address = temporal.service_client.config.target_host
     making = await asyncio.create_subprocess_exec(
         temporal_cli(),
-        *command.split(),
+        # The docs name the usual namespace and the one endpoint; each process of tests has its own.
+        *command.replace("default", temporal.namespace).split(),
         env=environment(TEMPORAL_ADDRESS=address),
         stdout=PIPE,
         stderr=PIPE,

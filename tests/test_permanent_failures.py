@@ -35,8 +35,8 @@ import pytest_asyncio
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from pydantic import SecretStr
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 import portal.http
@@ -745,11 +745,9 @@ CASES = {case: tuple(rows) for case, rows in groupby(sorted(ROWS, key=_case), _c
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def strict_world(
-    temporal: WorkflowEnvironment, sandbox: Sandbox, tmp_path: Path
-) -> AsyncIterator[World]:
+async def strict_world(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose client role has only the client's own deposited API key."""
-    made = make_world(temporal.client, sandbox, tmp_path)
+    made = make_world(temporal, sandbox, tmp_path)
     made.settings = made.settings.model_copy(update={"client_credential": ClientCredential.STRICT})
     async with serving(made):
         yield made

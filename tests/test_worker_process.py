@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.testing import WorkflowEnvironment
+from temporalio.client import Client
 
 from contracts.names import TaskQueue
 from contracts.stages import End
@@ -73,14 +73,12 @@ async def refused(role: str, env: Mapping[str, str]) -> str:
     return one_sentence(error)
 
 
-async def test_it_refuses_to_start_without_its_search_attributes(
-    workerless: World, temporal: WorkflowEnvironment
-) -> None:
+async def test_it_refuses_to_start_without_its_search_attributes(workerless: World, temporal: Client) -> None:
     """In a namespace without them it names the command that makes them, and after it the worker serves."""
     bare = f"bare-{uuid4()}"
     request = RegisterNamespaceRequest(namespace=bare)
     request.workflow_execution_retention_period.FromSeconds(86400)
-    await temporal.client.workflow_service.register_namespace(request)
+    await temporal.workflow_service.register_namespace(request)
     env = settings_of(workerless, TEMPORAL_NAMESPACE=bare)
     sentence = await refused("custodian", env)
     assert "EjectStage, EjectClient, EjectWindowCloses" in sentence

@@ -30,11 +30,13 @@ class Sandbox:
     def __init__(self, url: str, custodian_key: str) -> None:
         self.url = url
         self.custodian_key = SecretStr(custodian_key)
+        self.seeded: list[str] = []
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
     def seed(self) -> Customer:
         """A new client with both wallets."""
         made = self._post("/_sandbox/seed", {})
+        self.seeded.append(made["client_id"])
         return Customer(
             made["client_id"], SecretStr(made["client_api_key"]), SecretStr(made["generate_response"])
         )

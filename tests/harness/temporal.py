@@ -1,37 +1,63 @@
-"""One real Temporal server for all tests."""
+"""One real Temporal server for all tests, also where several processes run them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 
-from temporalio.testing import WorkflowEnvironment
+from temporalio.client import Client
 
-from runtime.development import SERVER_SETTINGS, temporal_cli
+from runtime.development import SERVER_SETTINGS, free_port, temporal_cli
 from runtime.temporal import DATA_CONVERTER
 from workflows import attributes
 
+ADDRESS = "EJECT_TESTS_TEMPORAL"
+_STARTS_WITHIN = 60
+
+# Each process that runs tests has namespaces of its own, because every worker serves the same task queues.
+_PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TESTS = f"tests-{_PROCESS}"
 # Workers that are processes of their own serve this namespace, so that no other worker takes their tasks.
-PROCESSES = "processes"
-
+PROCESSES = f"processes-{_PROCESS}"
 # Whoever asks through Nexus lives here, and no worker of ours does.
-ELSEWHERE = "elsewhere"
+ELSEWHERE = f"elsewhere-{_PROCESS}"
 
 
-@asynccontextmanager
-async def server(ui_port: int | None = None) -> AsyncIterator[WorkflowEnvironment]:
-    """The development server with its time skipping on, and with its UI where that has a port."""
-    settings = (
+def start_server(processes: int = 0, ui_port: int | None = None) -> tuple[str, Callable[[], None]]:
+    """Start the development server, its time skipping on, for so many processes of tests beside this one.
+
+    Returns its address, and how to end it.
+    """
+    port = free_port()
+    command = [temporal_cli(), "server", "start-dev", "--log-level", "error", "--port", str(port)]
+    command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
+    for setting in (
         "frontend.WorkflowTimeSkippingEnabled=true",
         "frontend.WorkflowPauseEnabled=true",
         *SERVER_SETTINGS,
-    )
-    extra = [part for setting in settings for part in ("--dynamic-config-value", setting)]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_cli(),
-        dev_server_log_level="error",
-        dev_server_extra_args=[*extra, "--namespace", PROCESSES, "--namespace", ELSEWHERE],
-        search_attributes=attributes.ALL,
-        data_converter=DATA_CONVERTER,
-        ui=ui_port is not None,
-        ui_port=ui_port,
-    ) as environment:
-        yield environment
+    ):
+        command += ["--dynamic-config-value", setting]
+    for key in attributes.ALL:
+        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+    for process in ("main", *(f"gw{number}" for number in range(processes))):
+        for kind in ("tests", "processes", "elsewhere"):
+            command += ["--namespace", f"{kind}-{process}"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def end() -> None:
+        server.terminate()
+        server.wait(30)
+
+    return f"127.0.0.1:{port}", end
+
+
+async def connected(namespace: str, address: str | None = None) -> Client:
+    """A client of the tests' server, or of another, in one namespace, once it answers."""
+    async with asyncio.timeout(_STARTS_WITHIN):
+        while True:
+            with suppress(RuntimeError):
+                return await Client.connect(
+                    address or os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
+                )
+            await asyncio.sleep(0.05)

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from temporalio.testing import WorkflowEnvironment
 
 import starter
 from contracts.approvals import Approve
@@ -24,7 +23,7 @@ from contracts.stages import End, Stage
 from runtime.development import free_port
 from tests.harness.portal import Customer, Sandbox
 from tests.harness.secrets import leaks, secrets_of
-from tests.harness.temporal import server
+from tests.harness.temporal import connected, start_server
 from tests.harness.world import World, make_world, serving
 from tests.ui.browser import CHROMIUM, Page, browser
 from workflows import policies
@@ -53,11 +52,13 @@ TABS = {
 @pytest_asyncio.fixture(loop_scope="session")
 async def seen(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose Temporal server has its UI."""
-    environment: WorkflowEnvironment
-    async with server(UI_PORT) as environment:
-        world = make_world(environment.client, sandbox, tmp_path)
+    address, end = start_server(ui_port=UI_PORT)
+    try:
+        world = make_world(await connected("default", address), sandbox, tmp_path)
         async with serving(world):
             yield world
+    finally:
+        end()
 
 
 @dataclass

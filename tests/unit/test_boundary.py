@@ -14,6 +14,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.errors import ActivityBoundary, as_failure, unexpected
 from contracts.failures import RULES, Failure, StepError
+from contracts.names import WORKFLOW
 
 SECRET = "Zq7planted"  # noqa: S105 (planted to be looked for)
 
@@ -28,10 +29,12 @@ class Inner(ActivityInboundInterceptor):
         return await self._do(*input.args)
 
 
-def environment(heartbeat: timedelta | None = None) -> ActivityEnvironment:
+def environment(heartbeat: timedelta | None = None, workflow_type: str = WORKFLOW) -> ActivityEnvironment:
     """An activity's surroundings without a server."""
     made = ActivityEnvironment(client=None)
-    made.info = replace(ActivityEnvironment.default_info(), heartbeat_timeout=heartbeat)
+    made.info = replace(
+        ActivityEnvironment.default_info(), heartbeat_timeout=heartbeat, workflow_type=workflow_type
+    )
     return made
 
 
@@ -223,3 +226,17 @@ async def test_without_a_heartbeat_timeout_there_is_none() -> None:
         return len(asyncio.all_tasks() - before)
 
     assert await bounded(work, within=within) == 1  # the activity itself
+
+
+@pytest.mark.parametrize("workflow_type", ["", "Thief", "Eject2"])
+async def test_a_step_outside_an_eject_is_refused(workflow_type: str) -> None:
+    """Temporal can run a single activity; one that fetched shares for anybody would be a door."""
+    ran = []
+
+    async def do(*_: Any) -> None:
+        ran.append(True)
+
+    with pytest.raises(ApplicationError, match="only inside an eject") as refused:
+        await bounded(do, within=environment(workflow_type=workflow_type))
+    assert refused.value.non_retryable
+    assert ran == []
