@@ -73,10 +73,10 @@ async def test_an_approval_given_to_another_request_does_not_pass(world: World) 
 async def test_signed_approvals(workerless: World, tmp_path: Path) -> None:
     """With approver keys set, only their signatures over this eject's own text count."""
     world = workerless
-    public = make_key(tmp_path / "grace.pem")
+    keys = {name: make_key(tmp_path / f"{name}.pem") for name in ("grace", "linus")}
     stranger = tmp_path / "stranger.pem"
     make_key(stranger)
-    guarded = world.settings.model_copy(update={"minimum_approvals": 1, "approvers": {"grace": public}})
+    guarded = world.settings.model_copy(update={"minimum_approvals": 2, "approvers": keys})
     world.settings = guarded
     async with serving(world):
         customer = world.sandbox.seed()
@@ -86,7 +86,7 @@ async def test_signed_approvals(workerless: World, tmp_path: Path) -> None:
         with pytest.raises(starter.EjectError, match="signed here"):
             await approve(world, customer, "grace")
         with pytest.raises(starter.EjectError, match="is no approver"):
-            await approve(world, customer, "linus", signature="0" * 128)
+            await approve(world, customer, "eve", signature="0" * 128)
         forged = sign(stranger, told, told.request_digest, "grace")
         with pytest.raises(starter.EjectError, match="not by grace's key"):
             await approve(world, customer, "grace", signature=forged)
@@ -96,10 +96,13 @@ async def test_signed_approvals(workerless: World, tmp_path: Path) -> None:
             await approve(world, customer, "grace", signature=replayed)
         assert untouched(world, customer)
         right = sign(tmp_path / "grace.pem", told, told.request_digest, "grace")
-        await approve(world, customer, "grace", signature=right)
+        assert (await approve(world, customer, "grace", signature=right)).approvals == 1
+        assert untouched(world, customer)
+        second = sign(tmp_path / "linus.pem", told, told.request_digest, "linus")
+        assert (await approve(world, customer, "linus", signature=second)).approvals == 2
         receipt = await through(world, customer, handle)
     assert receipt.end is End.EJECTED
-    assert [(a.by, a.signed) for a in receipt.approvals] == [("grace", True)]
+    assert [(a.by, a.signed) for a in receipt.approvals] == [("grace", True), ("linus", True)]
     assert (tmp_path / "grace.pem").stat().st_mode & 0o777 == 0o600
 
 

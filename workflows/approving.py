@@ -79,6 +79,7 @@ class Approving:
                 start_to_close_timeout=VERIFY_TIMEOUT,
                 schedule_to_close_timeout=VERIFY_TIMEOUT,
                 retry_policy=VERIFY_ONCE,
+                summary="Verify a signed approval",
             )
             found = Verified.model_validate(given)
         except (ActivityError, ValidationError):

@@ -179,6 +179,7 @@ class Handover:
                 start_to_close_timeout=VERIFY_TIMEOUT,
                 schedule_to_close_timeout=VERIFY_TIMEOUT,
                 retry_policy=VERIFY_ONCE,
+                summary="Verify the owner's proofs",
             )
             return Verified.model_validate(given)
         except (ActivityError, ValidationError):

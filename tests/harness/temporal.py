@@ -24,14 +24,14 @@ PROCESSES = f"processes-{_PROCESS}"
 ELSEWHERE = f"elsewhere-{_PROCESS}"
 
 
-def start_server(processes: int = 0, ui_port: int | None = None) -> tuple[str, Callable[[], None]]:
+def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     """Start the development server, its time skipping on, for so many processes of tests beside this one.
 
     Returns its address, and how to end it.
     """
     port = free_port()
-    command = [temporal_cli(), "server", "start-dev", "--log-level", "error", "--port", str(port)]
-    command += ["--ui-port", str(ui_port)] if ui_port else ["--headless"]
+    command = [temporal_cli(), "server", "start-dev", "--headless", "--log-level", "error"]
+    command += ["--port", str(port)]
     for setting in (
         "frontend.WorkflowTimeSkippingEnabled=true",
         "frontend.WorkflowPauseEnabled=true",
@@ -52,12 +52,12 @@ def start_server(processes: int = 0, ui_port: int | None = None) -> tuple[str, C
     return f"127.0.0.1:{port}", end
 
 
-async def connected(namespace: str, address: str | None = None) -> Client:
-    """A client of the tests' server, or of another, in one namespace, once it answers."""
+async def connected(namespace: str) -> Client:
+    """A client of the server in one namespace, once it answers."""
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with suppress(RuntimeError):
                 return await Client.connect(
-                    address or os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
+                    os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
                 )
             await asyncio.sleep(0.05)

@@ -8,23 +8,27 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
+import demo
 import starter
 from contracts.approvals import Approve
 from contracts.names import released_prefix
 from contracts.receipt import Status
 from contracts.stages import End, Stage
 from runtime.development import free_port
+from runtime.settings import Settings
 from tests.harness.portal import Customer, Sandbox
 from tests.harness.secrets import leaks, secrets_of
-from tests.harness.temporal import connected, start_server
-from tests.harness.world import World, make_world, serving
+from tests.harness.world import PATIENCE, Owner, World
 from tests.ui.browser import CHROMIUM, Page, browser
 from workflows import policies
 
@@ -50,15 +54,33 @@ TABS = {
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def seen(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
-    """A world whose Temporal server has its UI."""
-    address, end = start_server(ui_port=UI_PORT)
-    try:
-        world = make_world(await connected("default", address), sandbox, tmp_path)
-        async with serving(world):
-            yield world
-    finally:
-        end()
+async def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """The demo: server with UI, sandbox and worker, each a process, as `make demo` starts them."""
+    key, folder = token_hex(16), tmp_path / "demo"
+    await asyncio.to_thread(folder.mkdir)
+    monkeypatch.setenv("SANDBOX_CUSTODIAN_API_KEY", key)
+    for name in ("TEMPORAL_ADDRESS", "EJECT_VAULT_URL", "EJECT_CLIENT_RECIPIENT"):
+        monkeypatch.setenv(name, "")  # the demo sets them, and they are put back afterwards
+    monkeypatch.setattr(demo, "free_port", iter([free_port(), UI_PORT]).__next__)
+    async with AsyncExitStack() as stack:
+        running = await demo.bring_up(stack, folder)
+        sandbox = Sandbox(running.sandbox, key)
+        stack.callback(sandbox.close)
+        settings = Settings(
+            vault_url=running.vault.as_uri(),
+            portal_url=f"{running.sandbox}/api/v3",
+            enclave_url=running.sandbox,
+            custodian_api_key=sandbox.custodian_key,
+            client_identity=SecretStr(await asyncio.to_thread((folder / "client-role.key").read_text)),
+            client_recipient=os.environ["EJECT_CLIENT_RECIPIENT"],
+        )
+        yield World(running.client, sandbox, settings, running.vault, Owner(folder / "owner"))
+
+
+async def ended(handle: starter.EjectHandle) -> End:
+    """How an eject ends; the demo's server skips no time."""
+    async with asyncio.timeout(PATIENCE):
+        return (await handle.result()).end
 
 
 @dataclass
@@ -112,7 +134,7 @@ async def ejected(world: World, customer: Customer, files: Path) -> starter.Ejec
     answer = await world.claim(customer)
     shutil.copytree(world.vault_folder / released_prefix(answer.eject_id), files)
     await world.prove(customer, world.proofs(answer))
-    assert (await world.end(handle)).end is End.EJECTED
+    assert await ended(handle) is End.EJECTED
     return handle
 
 
@@ -184,7 +206,7 @@ async def test_people_see_what_to_do_and_no_secret(seen: World, tmp_path: Path) 
             for tab, words in TABS.items():
                 await reader.see(f"{tab} of the {which} eject", f"{address(handle)}/{tab}", words)
     await seen.cancel(waits)
-    assert (await seen.end(waiting)).end is End.CANCELLED
+    assert await ended(waiting) is End.CANCELLED
     secrets = secrets_of(seen, done, sorted(files.rglob("*.json")))
     secrets |= {f"parked: {name}": secret for name, secret in secrets_of(seen, waits, []).items()}
     assert len(secrets) > 30, "there is something to search for"
