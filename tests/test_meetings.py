@@ -136,10 +136,8 @@ async def test_two_starts_at_once_are_one_eject(world: World) -> None:
     assert (await world.end(one)).end is End.CANCELLED
 
 
-async def test_a_proof_that_is_being_verified_at_the_close_counts(
-    workerless: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Accepted before the close, verified after it: the close waits, and completion is owed."""
+def verifying_slowly(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Workers that start now tell by the first event that they verify, and do once the second is set."""
     entered, passed = asyncio.Event(), asyncio.Event()
 
     @activity.defn(name="verify")
@@ -149,19 +147,33 @@ async def test_a_proof_that_is_being_verified_at_the_close_counts(
         return await verify(what)
 
     monkeypatch.setattr(worker, "verify", slow)
-    world, customer = workerless, workerless.sandbox.seed()
+    return entered, passed
+
+
+async def claimed_with_a_short_task_timeout(
+    world: World, customer: Customer
+) -> tuple[starter.EjectHandle, Prove]:
+    """An eject whose worker reports, and hears of what happens, also while it verifies; and its proofs."""
     await world.deposit(customer)
+    handle = await world.client.start_workflow(
+        Eject.run,
+        world.request(customer),
+        id=workflow_id(customer.client_id),
+        task_queue=TaskQueue.EJECT,
+        task_timeout=timedelta(seconds=2),
+    )
+    await world.reach(handle, Stage.AWAITING_CLAIM)
+    return handle, world.proofs(await world.claim(customer))
+
+
+async def test_a_proof_that_is_being_verified_at_the_close_counts(
+    workerless: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accepted before the close, verified after it: the close waits, and completion is owed."""
+    entered, passed = verifying_slowly(monkeypatch)
+    world, customer = workerless, workerless.sandbox.seed()
     async with serving(world):
-        # A short task time-out makes the worker report, and hear of the close, while it still verifies.
-        handle = await world.client.start_workflow(
-            Eject.run,
-            world.request(customer),
-            id=workflow_id(customer.client_id),
-            task_queue=TaskQueue.EJECT,
-            task_timeout=timedelta(seconds=2),
-        )
-        await world.reach(handle, Stage.AWAITING_CLAIM)
-        proofs = world.proofs(await world.claim(customer))
+        handle, proofs = await claimed_with_a_short_task_timeout(world, customer)
         await world.until_close(customer, handle, SECOND)
         proving = asyncio.create_task(world.prove(customer, proofs))
         await entered.wait()
@@ -376,27 +388,10 @@ async def test_a_resolve_waits_for_a_proof_that_is_being_verified(
     workerless: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proof was accepted first: closing the eject is refused until it is known to be right or wrong."""
-    entered, passed = asyncio.Event(), asyncio.Event()
-
-    @activity.defn(name="verify")
-    async def slow(what: Verify) -> Verified:
-        entered.set()
-        await passed.wait()
-        return await verify(what)
-
-    monkeypatch.setattr(worker, "verify", slow)
+    entered, passed = verifying_slowly(monkeypatch)
     world, customer = workerless, workerless.sandbox.seed()
-    await world.deposit(customer)
     async with serving(world):
-        handle = await world.client.start_workflow(
-            Eject.run,
-            world.request(customer),
-            id=workflow_id(customer.client_id),
-            task_queue=TaskQueue.EJECT,
-            task_timeout=timedelta(seconds=2),  # so that the update reaches the worker while it verifies
-        )
-        await world.reach(handle, Stage.AWAITING_CLAIM)
-        proofs = world.proofs(await world.claim(customer))
+        handle, proofs = await claimed_with_a_short_task_timeout(world, customer)
         proving = asyncio.create_task(world.prove(customer, proofs))
         await entered.wait()
         with pytest.raises(starter.EjectError, match="being verified"):
