@@ -320,9 +320,14 @@ async def test_a_line_that_breaks_after_the_request_loses_the_reply(serve: Serve
         assert (await failure_of(url)).failure is Failure.REPLY_LOST
 
 
-@pytest.mark.parametrize("status", ["200 OK", "500 Oh"])
-async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None:
-    """A body without end is given up at the bound: the server cannot send all that it has."""
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("status", "failure"), [("200 OK", Failure.REPLY_UNREADABLE), ("500 Oh", Failure.PORTAL_UNAVAILABLE)]
+)
+async def test_an_oversized_reply_is_refused_while_it_comes(
+    status: str, failure: Failure, announced: bool
+) -> None:
+    """A body without end is given up at the bound, and a refusal then means what its status says."""
     most = 50 * LARGEST_REPLY
     sent = 0
     ended = asyncio.Event()
@@ -331,7 +336,8 @@ async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None
         nonlocal sent
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {most}\r\n\r\n".encode())
+            length = f"Content-Length: {most}\r\n" if announced else ""
+            writer.write(f"HTTP/1.1 {status}\r\n{length}\r\n".encode())
             while sent < most:
                 writer.write(b"x" * 65536)
                 await writer.drain()
@@ -345,8 +351,36 @@ async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None
     async with server(serve) as url:
         error = await failure_of(url)
         await asyncio.wait_for(ended.wait(), 30)
-    assert error.failure is Failure.REPLY_UNREADABLE
+    assert error.failure is failure
     assert sent < most / 2  # the bound, and what the kernel's buffers took
+
+
+async def test_a_length_that_is_too_large_is_refused_unread() -> None:
+    """What says that it is too large is not waited for."""
+    headers = {"Content-Length": str(LARGEST_REPLY + 1)}
+    async with apis(lambda _: httpx.Response(200, headers=headers, stream=Unread())) as (custodian, _):
+        with pytest.raises(StepError) as caught:
+            await custodian.read_client("client-1")
+    assert caught.value.failure is Failure.REPLY_UNREADABLE
+
+
+class Unread(httpx.AsyncByteStream):
+    """A body that nobody may read."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Fail."""
+        raise AssertionError("it was read")
+        yield b""
+
+
+@pytest.mark.parametrize(("status", "failure"), [(503, Failure.PORTAL_UNAVAILABLE), (200, None)])
+async def test_a_compressed_refusal_means_what_its_status_says(status: int, failure: Failure | None) -> None:
+    """A proxy's compressed page with a 503 passes by itself; only an answer has to be readable."""
+    headers = {"Content-Encoding": "gzip"}
+    async with apis(lambda _: httpx.Response(status, headers=headers, stream=Unread())) as (custodian, _):
+        with pytest.raises(StepError) as caught:
+            await custodian.read_client("client-1")
+    assert caught.value.failure is (failure or Failure.REPLY_UNREADABLE)
 
 
 async def test_a_reply_of_the_largest_size_is_read() -> None:
