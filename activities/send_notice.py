@@ -44,10 +44,9 @@ class SendNoticeStep:
             ):
                 status = response.status_code
         except (httpx.HTTPError, TimeoutError) as error:
-            raise StepError(
-                Failure.RECEIVER_UNAVAILABLE,
-                f"The receiver of notices was not reached: {type(error).__name__}",
-            ) from None
+            status, kind = 0, type(error).__name__
+        if not status:  # not raised up there, where the receiver's words would hang on it
+            raise StepError(Failure.RECEIVER_UNAVAILABLE, f"The receiver of notices was not reached: {kind}")
         if not 200 <= status < 300:
             raise StepError(Failure.RECEIVER_UNAVAILABLE, f"The receiver answered {status}")
         return NoticeSent(status=status)

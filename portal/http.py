@@ -79,27 +79,27 @@ async def send(
                 {name.lower(): value for name, value in response.headers.items()},
                 await _body(call, response),
             )
+        return decide(call, reply, _date(reply))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise StepError(
+        failed = StepError(
             Failure.PORTAL_UNAVAILABLE,
-            f"Portal could not be reached for '{call.name}': {_innermost(error)} (trace {trace})",
-        ) from None
+            f"Portal could not be reached for '{call.name}': {_innermost(error)}",
+        )
     except (httpx.HTTPError, TimeoutError) as error:
         # The request may have arrived: nobody knows whether it was done.
-        raise StepError(
-            Failure.REPLY_LOST,
-            f"Portal's answer to '{call.name}' was lost: {type(error).__name__} (trace {trace})",
-        ) from None
-    try:
-        return decide(call, reply, _date(reply))
-    except StepError as failed:
-        raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after) from None
+        failed = StepError(
+            Failure.REPLY_LOST, f"Portal's answer to '{call.name}' was lost: {type(error).__name__}"
+        )
+    except StepError as known:
+        failed = StepError(known.failure, known.sentence, known.retry_after)
+    # Not raised up there, where all that it came from would hang on it, a body of Portal's too.
+    raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after)
 
 
 def _innermost(error: BaseException) -> str:
     """The type of what began it, which tells an unknown host from a refused connection or certificate."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        error = earlier
     return type(error).__name__
 
 
