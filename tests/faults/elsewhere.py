@@ -119,7 +119,7 @@ class Diverting(httpx.AsyncBaseTransport):
         name = name_of(request)
         if activity.in_activity():
             info = activity.info()
-            self.made.append((info.activity_type, info.activity_id, info.attempt, name))
+            self.made.append((info.activity_type, str(info.started_time), info.attempt, name))
         broken = self.plan.pop(name, None)
         if broken is None:
             return await self.inner.handle_async_request(request)
