@@ -165,7 +165,7 @@ async def test_every_attempt_has_time_for_all_that_it_does(
     late = {
         name: slow for name, slow in seconds.items() if slow >= steps[name].start_to_close.total_seconds()
     }
-    assert late == {}
+    assert late == {}, seconds
 
 
 def _slowest(diverting: Diverting, done: list[tuple[str, str, int, str]]) -> dict[str, float]:
