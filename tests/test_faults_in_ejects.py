@@ -66,17 +66,17 @@ class Walk:
         """Walk it; whatever parks is retried, because each fault is gone by then."""
         world, customer = self.world, self.customer
         self.handle = await world.start(customer)
-        await self._until(lambda told: told.stage is Stage.AWAITING_CLAIM)
+        await self.until(lambda told: told.stage is Stage.AWAITING_CLAIM)
         await world.claim(customer)
         await world.until_close(customer, self.handle, -timedelta(minutes=1))
-        await self._until(lambda told: told.stage is Stage.UNRESOLVED)
+        await self.until(lambda told: told.stage is Stage.UNRESOLVED)
         await world.extend(customer, DAY)
-        await self._until(lambda told: told.stage is Stage.AWAITING_CLAIM)
+        await self.until(lambda told: told.stage is Stage.AWAITING_CLAIM)
         await world.prove(customer, world.proofs(await world.claim(customer)))
-        await self._until(lambda _: False)
+        await self.until(lambda _: False)
         return await self.handle.result()
 
-    async def _until(self, reached: Callable[[Status], bool]) -> None:
+    async def until(self, reached: Callable[[Status], bool]) -> None:
         """Retry what parks, and skip the waits between attempts, until then or the end."""
         for _ in range(100):
             told = await starter.status(self.world.client, self.customer.client_id)
@@ -90,6 +90,15 @@ class Walk:
                     await self.world.forward(self.handle, timedelta(seconds=5))
         raise AssertionError(f"it does not go on: {told}")
 
+    def parked_as(self, plan: dict[str, str]) -> None:
+        """It parked at each of these faults that does not pass by itself, in order, and at nothing else."""
+        expected = [(call, fault, FAULTS[fault].parked(call)) for call, fault in plan.items()]
+        parked = [(call, fault, failure) for call, fault, failure in expected if failure]
+        assert [park.failure for park in self.parks] == [failure for _, _, failure in parked]
+        for park, (call, fault, failure) in zip(self.parks, parked, strict=True):
+            assert f"'{call}'" in park.reason or not FAULTS[fault].reported(call)
+            assert park.mend == RULES[failure].mend
+
 
 async def walk(world: World, plan: dict[str, str]) -> None:
     """An eject in which these calls meet these faults, and what must hold of it."""
@@ -98,13 +107,7 @@ async def walk(world: World, plan: dict[str, str]) -> None:
         one = Walk(world)
         receipt = await one.to_its_end()
         assert diverting.plan == {}, "not every call was made"
-    expected = [(call, FAULTS[plan[call]].parked(call)) for call in ROAD if call in plan]
-    parked = [(call, failure) for call, failure in expected if failure]
-    assert [park.failure for park in one.parks] == [failure for _, failure in parked]
-    for park, (call, failure) in zip(one.parks, parked, strict=True):
-        if FAULTS[plan[call]].reported(call):
-            assert f"'{call}'" in park.reason
-        assert park.mend == RULES[failure].mend
+    one.parked_as(plan)
     assert receipt.end is End.EJECTED
     assert world.completions(one.customer) == 1
     filters = {"client_id": one.customer.client_id, "effect": "pairs_completed"}
@@ -131,6 +134,37 @@ async def test_an_eject_survives_a_fault_on_every_call(workerless: World, turn: 
 async def test_an_eject_survives_each_fault_on_every_call(workerless: World, fault: str) -> None:
     """The whole matrix: all calls of one eject meet the same fault."""
     await walk(workerless, dict.fromkeys(ROAD, fault))
+
+
+async def withdraw(world: World, fault: str) -> None:
+    """An eject that is cancelled while its window is open, and both calls that close it meet the fault."""
+    plan = dict.fromkeys((calls.READ_CLIENT.name, calls.ENABLE_EJECT.name), fault)
+    async with serving_diverted(world) as diverting:
+        one = Walk(world)
+        one.handle = await world.start(one.customer)
+        await one.until(lambda told: told.stage is Stage.AWAITING_CLAIM)
+        diverting.plan.update(dict.fromkeys(plan, BREAKS[fault]))
+        await world.cancel(one.customer)
+        await one.until(lambda _: False)
+        receipt = await one.handle.result()
+        assert diverting.plan == {}, "not every call was made"
+    one.parked_as(plan)
+    assert receipt.end is End.CANCELLED
+    assert max(world.portal_closes(one.customer)) < world.sandbox.now() + timedelta(minutes=2)
+    assert not [text for text in decoded(await world.history(one.handle)) if SECRET in text]
+
+
+@pytest.mark.parametrize("fault", ["read timeout", "wrong types"])
+async def test_a_window_closes_whatever_its_calls_meet(workerless: World, fault: str) -> None:
+    """One fault that passes, one that parks."""
+    await withdraw(workerless, fault)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_window_closes_after_each_fault(workerless: World, fault: str) -> None:
+    """Whatever either call meets, Portal's window closes within two minutes in the end."""
+    await withdraw(workerless, fault)
 
 
 async def test_every_attempt_has_time_for_all_that_it_does(

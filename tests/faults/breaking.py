@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import httpx
 
 from runtime.development import free_port
-from tests.faults.elsewhere import Act, Break, Elsewhere, moved, untrusted
+from tests.faults.elsewhere import Act, Break, Elsewhere, hasty, moved, untrusted
 
 SECRET = "Zq7planted0share1that2nobody3may4see"  # noqa: S105 (planted to be looked for)
 BODY = 100_000_000
@@ -116,10 +116,9 @@ async def _is_over(over: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-async def _silent(
-    _good: bytes, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter, over: asyncio.Event
-) -> None:
-    await over.wait()
+async def _silent(place: Elsewhere, request: httpx.Request, act: Act) -> httpx.Response:
+    await act()
+    return await place.ask(hasty(request, "read"), await place.serve(_stands(place)))
 
 
 async def _reset(
@@ -161,13 +160,14 @@ def _stands(place: Elsewhere) -> Callable[[asyncio.StreamReader, asyncio.StreamW
 
 
 async def _handshake(place: Elsewhere, request: httpx.Request, _act: Act) -> httpx.Response:
-    return await place.ask(request, await place.serve(_stands(place)), "https")
+    return await place.ask(hasty(request, "connect"), await place.serve(_stands(place)), "https")
 
 
 async def _unread(place: Elsewhere, request: httpx.Request, _act: Act) -> httpx.Response:
     """More than the buffers between take in, for a server that reads nothing."""
     where = await place.serve(_stands(place), narrow=True)
-    return await place.transport().handle_async_request(moved(request, where, padding="x" * _PADDING))
+    request = moved(hasty(request, "write"), where, padding="x" * _PADDING)
+    return await place.transport().handle_async_request(request)
 
 
 async def _busy(place: Elsewhere, request: httpx.Request, _act: Act) -> httpx.Response:
@@ -182,7 +182,7 @@ async def _busy(place: Elsewhere, request: httpx.Request, _act: Act) -> httpx.Re
     where = await place.serve(serve)
     taken = await only.handle_async_request(httpx.Request("GET", f"http://{where}/"))
     try:
-        return await only.handle_async_request(moved(request, where))
+        return await only.handle_async_request(moved(hasty(request, "pool"), where))
     finally:
         await taken.aclose()
 
@@ -224,7 +224,7 @@ BREAKS: dict[str, Break] = {
     "connect timeout": _handshake,
     "pool timeout": _busy,
     "write timeout": _unread,
-    "read timeout": _replied(_silent),
+    "read timeout": _silent,
     "dropped": _said(b""),
     "reset": _replied(_reset),
     "cut": _said(lambda good: _head("200 OK", len(good)) + _half(good)),

@@ -23,6 +23,8 @@ from tests.faults.table import CALLS
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 NOTICE = "notice"
+_SOON = 0.3
+"""Seconds."""
 
 _PLACES = {
     name: (call.method, re.compile(".*" + re.sub(r"\{\w+\}", "[^/]+", call.path)))
@@ -85,6 +87,13 @@ class Elsewhere:
         """Send the request to another place."""
         self._shared = self._shared or self.transport()
         return await self._shared.handle_async_request(moved(request, place, scheme))
+
+
+def hasty(request: httpx.Request, phase: str) -> httpx.Request:
+    """The same request, with a time-out of one phase that is soon over; the others stay the client's."""
+    timeouts = {**request.extensions["timeout"], phase: _SOON}
+    request.extensions = {**request.extensions, "timeout": timeouts}
+    return request
 
 
 def moved(request: httpx.Request, place: str, scheme: str = "http", **headers: str) -> httpx.Request:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.failures import RULES, Failure
+from contracts.failures import Failure
 from portal import calls
 from portal.calls import Call
 from portal.replies import Nothing
@@ -12,6 +12,8 @@ from portal.replies import Nothing
 CALLS: dict[str, Call[Any]] = {call.name: call for call in vars(calls).values() if isinstance(call, Call)}
 # Of these only the success counts, whatever stands in it.
 WITHOUT_ANSWER = tuple(name for name, call in CALLS.items() if call.answer is Nothing)
+# What passes by itself; all else waits for a person.
+RETRIED = frozenset((Failure.PORTAL_UNAVAILABLE, Failure.PORTAL_THROTTLED, Failure.REPLY_LOST))
 _TAKEN: Mapping[str, Failure | None] = dict.fromkeys(WITHOUT_ANSWER)
 
 
@@ -20,7 +22,7 @@ class Fault:
     """One fault: how people call it, and what a call that meets it reports; None where it does not notice.
 
     `but` holds the calls that report something else, `then` what a step makes of an answer that its call
-    took. `noticed` says whether the status of a notice's receiver still arrives as a success.
+    took. `notice_sent` says whether a notice's receiver that fails so has still said that it took it.
     """
 
     words: str
@@ -36,7 +38,7 @@ class Fault:
     def parked(self, call: str) -> Failure | None:
         """As what an eject parks when the call meets this once; None where it goes on by itself."""
         failure = self.reported(call) or self.then.get(call)
-        return failure if failure and not RULES[failure].retried else None
+        return None if failure in RETRIED else failure
 
 
 UNAVAILABLE, LOST, UNREADABLE = (
@@ -97,7 +99,7 @@ FAULTS: dict[str, Fault] = {
 def _outcome(failure: Failure | None) -> str:
     if failure is None:
         return "goes on"
-    return f"retried (`{failure}`)" if RULES[failure].retried else f"**parks** as `{failure}`"
+    return f"retried (`{failure}`)" if failure in RETRIED else f"**parks** as `{failure}`"
 
 
 def markdown() -> str:

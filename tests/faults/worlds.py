@@ -11,7 +11,7 @@ from tests.faults.elsewhere import Diverting, Elsewhere
 from tests.harness.world import World
 from worker import activities_of, make_worker
 
-QUICK = httpx.Timeout(connect=0.5, write=0.5, read=1, pool=0.5)
+QUICK = httpx.Timeout(connect=1, write=1, read=2, pool=2)
 
 
 @asynccontextmanager
