@@ -75,18 +75,20 @@ class Chain:
         number = after + 1
         while True:
             async with self._appending:
-                while (link := self._links.get(number)) is not None:
-                    if link.receipt == receipt:
-                        return Written(name, number, link.digest)
+                while (link := self._links.get(number)) is not None and link.receipt != receipt:
                     previous, number = link, number + 1
-                fields = {
-                    "number": number,
-                    "previous": previous.digest if previous else None,
-                    "receipt": receipt,
-                    "name": name,
-                }
-                mine = signed(ENTRY, fields, self._key)
-                self._remember(number, await self._vault.create(chain_name(number), mine))
+                if link is None:
+                    fields = {
+                        "number": number,
+                        "previous": previous.digest if previous else None,
+                        "receipt": receipt,
+                        "name": name,
+                    }
+                    mine = signed(ENTRY, fields, self._key)
+                    link = self._remember(number, await self._vault.create(chain_name(number), mine))
+            if link.receipt == receipt:
+                return Written(name, number, link.digest)
+            previous, number = link, number + 1
 
     async def _look(self, number: int) -> Link | None:
         """An entry, from memory or from the vault; None where there is none."""

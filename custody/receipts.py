@@ -109,6 +109,8 @@ def _disapproved(receipt: Receipt, approval: Approved) -> Iterator[str]:
     if approval.digest != receipt.request_digest:
         yield f"has an approval by {approval.by} of another request"
     if not approval.signed:
+        if approval.signature or approval.key:
+            yield f"calls an approval by {approval.by} asserted that has a signature"
         return
     try:
         found = approval_problem(

@@ -202,7 +202,7 @@ class World:
         )
 
     def audit(self) -> list[str]:
-        """What is wrong with the receipts and their chain; every receipt is signed and proves what it says."""
+        """What is wrong with the receipts and their chain; each is signed and proves what it says."""
         audit = Audit(self.vault_folder, Trust({self.receipt_key}))
         return [*audit.problems(), *(["no entry"] if audit.head is None else [])]
 
