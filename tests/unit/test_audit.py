@@ -219,7 +219,7 @@ def told(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_command_tells_all_and_bounded(copy: Path) -> None:
-    """Right: the head on standard output. Wrong: a sentence a problem on standard error, at most a hundred."""
+    """Right: the head on standard output. Wrong: a line a problem on standard error, a hundred at most."""
     chain = ("--chain", str(copy), "--key", PUBLIC)
     code, out, err = told(*chain)
     assert (code, err) == (0, "")
