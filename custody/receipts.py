@@ -11,8 +11,8 @@ from contracts.owner import ProofCheck, challenge
 from contracts.receipt import ProvenWallet, Receipt
 from contracts.sealing import SealedRef, bundle_digest, fingerprint
 from contracts.stages import End
-from contracts.wallets import Wallet
-from custody.addresses import address
+from contracts.wallets import Curve, Wallet
+from custody.addresses import address, on_ed25519
 from custody.proofs import approval_problem, problem
 from custody.signing import Trust, parsed
 
@@ -58,6 +58,8 @@ def unproven(receipt: Receipt) -> Iterator[str]:
 
 
 def _is_its_address(wallet: Wallet) -> bool:
+    if wallet.curve is Curve.ED25519 and not on_ed25519(wallet.public_key):
+        return False
     try:
         return address(wallet.curve, wallet.public_key) == wallet.address
     except (ValueError, OverflowError):
