@@ -5,7 +5,6 @@ from Crypto.Hash import keccak
 
 from contracts.wallets import Curve, PublicKey
 
-
 # RFC 8032, 5.1: the field and the constant of edwards25519.
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
