@@ -142,6 +142,14 @@ def test_what_a_receipt_cannot_claim(update: dict[str, Any], words: str) -> None
     assert any(words in problem for problem in problems), problems
 
 
+def test_an_address_is_its_keys_also_without_a_proof() -> None:
+    """An end without proofs states wallets too, and nobody signed their addresses."""
+    first, second = LEFT.wallets
+    wrong_one = first.model_copy(update={"address": second.address})
+    receipt = ended().model_copy(update={"wallets": (wrong_one, second)})
+    assert list(unproven(receipt)) == [f"states an address for wallet {first.id} that is not its key's"]
+
+
 def test_a_bundle_of_one_half_proves_nothing() -> None:
     """Both halves of a wallet are opened, even where the bundle's digest is right."""
     (half,) = [f for f in LEFT.files if (f.wallet, f.role) == (LEFT.proofs[1].wallet, Role.CLIENT)]
