@@ -206,6 +206,38 @@ def test_a_forged_entry_or_receipt_is_named(copy: Path) -> None:
     assert f"{chain_name(11)} is no entry as a worker wrote it, byte for byte" in problems(copy)
 
 
+def resigned(beginning: bytes, path: Path, **changes: object) -> None:
+    """Sign a file of the chain again with other fields, as only the holder of the key can."""
+    fields = {k: v for k, v in (parsed(path.read_bytes()) or {}).items() if k not in ("key", "signature")}
+    path.write_bytes(signed(beginning, fields | changes, KEY))
+
+
+@pytest.mark.parametrize(
+    ("beginning", "name", "changes", "words"),
+    [
+        (ENTRY, ENTRIES[-1], {"number": 11}, f"{ENTRIES[-1]} is the entry of number 11"),
+        (ENTRY, ENTRIES[-1], {"previous": "0" * 64}, f"{ENTRIES[-1]} does not follow the entry before it"),
+        (ENTRY, ENTRIES[-1], {"previous": None}, f"{ENTRIES[-1]} does not follow the entry before it"),
+        (ENTRY, ENTRIES[-1], {"receipt": "0" * 64}, f"{RECEIPTS[-1]} is not what {ENTRIES[-1]} names"),
+        (RECEIPT, RECEIPTS[-1], {"after": 8}, f"{RECEIPTS[-1]} is not what {ENTRIES[-1]} names"),
+    ],
+)
+def test_each_check_stands_alone(
+    copy: Path, beginning: bytes, name: str, changes: dict[str, object], words: str
+) -> None:
+    """Under the right signature one thing alone is wrong, and it is the one that is told."""
+    resigned(beginning, copy / name, **changes)
+    (problem,) = problems(copy)
+    assert problem.startswith(words)
+
+
+def test_a_receipt_stands_behind_the_entry_it_was_made_after(copy: Path) -> None:
+    """Its file says which entry was the last then, so its own has a higher number."""
+    resigned(RECEIPT, copy / RECEIPTS[-1], after=COUNT)
+    resigned(ENTRY, copy / ENTRIES[-1], receipt=sha256((copy / RECEIPTS[-1]).read_bytes()))
+    assert problems(copy) == [f"{RECEIPTS[-1]} was made after entry 10, and {ENTRIES[-1]} names it"]
+
+
 def test_no_key_and_another_key(copy: Path) -> None:
     """Every entry and every receipt is named when its key is not trusted."""
     assert names(problems(copy, trust=Trust()), *ENTRIES, *RECEIPTS)
