@@ -28,8 +28,9 @@ from contracts.request import EjectRequest, digest_of
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from custody.vault import Vault
-from ejects.approvers import make_key, sign
+from ejects.approvers import sign
 from ejects.deposits import deposit, deposit_api_key
+from ejects.offline import offline
 from ejects.registering import register
 from ejects.service import (
     EjectError,
@@ -86,6 +87,7 @@ __all__ = [
 T = TypeVar("T")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(offline)
 resolutions = typer.Typer()
 app.add_typer(resolutions, name="resolve", help="Decide over a claimed eject that will not be proven.")
 
@@ -214,12 +216,6 @@ def _approve(
         return await approve(temporal, client, unsigned.model_copy(update={"signature": signature}))
 
     _print(_connected(approved))
-
-
-@app.command("approver-key")
-def _approver_key(out: Annotated[Path, typer.Option(help="A new file; it is never overwritten.")]) -> None:
-    """Make an approver's key file, and print the public key for EJECT_APPROVERS."""
-    typer.echo(make_key(out))
 
 
 @app.command("register")

@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -73,7 +73,12 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 
 def canonical(message: BaseModel) -> bytes:
     """The bytes of a message as it is stored and hashed: JSON with sorted keys, so that equal means equal."""
-    return json.dumps(message.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(message.model_dump(mode="json"))
+
+
+def canonical_json(value: Any) -> bytes:
+    """The bytes of what JSON can say, in the same form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def sentence(error: ValidationError) -> str:

@@ -45,6 +45,7 @@ async def test_a_worker_killed_at_the_worst_moment(
         receipt = await world.end(handle)
     assert receipt.end is End.EJECTED
     assert world.completions(customer) == 1
+    assert world.audit() == []
     assert world.left_in_vault() == [f"receipts/{customer.client_id}/{receipt.eject_id}.json"]
     kept = {file.pair for file in receipt.files}
     confirmed = world.sandbox.client(customer.client_id)["wallets"]
