@@ -2,7 +2,6 @@
 
 import copy
 import json
-import traceback
 from typing import Any
 
 from hypothesis import strategies as st
@@ -168,8 +167,13 @@ def json_bytes(valid: Any) -> st.SearchStrategy[bytes]:
 
 
 def told(error: BaseException) -> str:
-    """What an error says in a log, a failure or a traceback."""
-    return "\n".join([str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)])
+    """What an error says in a log, a failure or a traceback, which holds no locals."""
+    texts: list[str] = []
+    one: BaseException | None = error
+    while one is not None:
+        texts += [str(one), repr(one), repr(vars(one))]
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\n".join(texts)
 
 
 def shown(error: BaseException) -> str:
