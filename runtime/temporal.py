@@ -23,7 +23,14 @@ from temporalio.runtime import (
 from runtime.settings import SettingsError
 
 # What every SDK can write; without a name, nobody can read it.
-_COMMON_ENCODINGS = (b"json/plain", b"binary/plain", b"binary/null", b"json/protobuf", b"binary/protobuf", b"")
+_COMMON_ENCODINGS = (
+    b"json/plain",
+    b"binary/plain",
+    b"binary/null",
+    b"json/protobuf",
+    b"binary/protobuf",
+    b"",
+)
 
 
 class Converter(PydanticPayloadConverter):

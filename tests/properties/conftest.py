@@ -1,5 +1,6 @@
 """The profile of `make fuzz`, and its count: what no process has tried was not tried."""
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -17,6 +18,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output[_SENT] = dict(effort.tried)
     elif effort.fuzzing() and _parsed() < effort.WANTED and not session.config.option.collectonly:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of a failure in letters that every process can send: the inputs are full of others."""
+    report = yield
+    if report.failed:
+        report.longrepr = _sendable(str(report.longrepr))
+        report.sections = [(name, _sendable(text)) for name, text in report.sections]
+    return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 @pytest.hookimpl(optionalhook=True)

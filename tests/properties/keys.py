@@ -48,7 +48,7 @@ def values(curve: Curve) -> tuple[Any, ...]:
 
 
 def hidden(made: Iterable[Made], *more: str) -> list[str]:
-    """Pieces of every secret text, each long enough to be nothing else; errors that show a text may cut it."""
+    """Pieces of every secret text, long enough to be nothing else; an error may cut what it shows."""
     texts = [text for one in made for text in one.secrets()]
     texts += [str(half[name]) for one in made for half, name in _numbers(one)]
     pieces = {text[at : at + 16] for text in (*texts, *more) for at in range(0, len(text) - 15, 31)}

@@ -36,7 +36,11 @@ def models() -> list[type[BaseModel]]:
     found = set()
     for module in pkgutil.iter_modules(contracts.__path__, "contracts."):
         for thing in vars(importlib.import_module(module.name)).values():
-            if isinstance(thing, type) and issubclass(thing, BaseModel) and issubclass(thing, Message | Result):
+            if (
+                isinstance(thing, type)
+                and issubclass(thing, BaseModel)
+                and issubclass(thing, Message | Result)
+            ):
                 found.add(thing)
     return sorted(found - {Message, Result}, key=lambda model: model.__name__)
 
@@ -60,7 +64,7 @@ def _default(info: FieldInfo) -> Any:
     return info.get_default(call_default_factory=True, validated_data={})
 
 
-def _values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911 (one line for each kind)
+def _values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: PLR0911, PLR0912 (a line for each kind)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _values(inner[0], [*inner[1:], *metadata])
@@ -79,8 +83,10 @@ def _values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: 
     if kind is str:
         return _texts(metadata)
     if kind is int:
-        least = next((one.ge for one in metadata if isinstance(one, Ge)), -(2**70))
-        return st.integers(least, next((one.le for one in metadata if isinstance(one, Le)), 2**70))
+        bounds: dict[Any, Any] = {type(one): one for one in metadata}
+        return st.integers(
+            bounds[Ge].ge if Ge in bounds else -(2**70), bounds[Le].le if Le in bounds else 2**70
+        )
     if kind is datetime:
         return st.datetimes(timezones=st.just(UTC))
     if kind is timedelta:

@@ -1,4 +1,4 @@
-"""Every reply of Portal's, right or not: the call's answer, or one sentence without any of the reply's text."""
+"""Every reply of Portal's, right or not: the call's answer, or one sentence without any of its text."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from contracts.failures import Failure, StepError
 from contracts.wallets import Curve
 from portal import calls
 from portal.calls import Call, RawReply, decide, retry_after
+from portal.replies import ClientReply
 from tests.properties import odd
 from tests.properties.effort import examples, tried
 from tests.unit.fakes import customer
@@ -43,7 +44,7 @@ CLIENT = {
     ],
 }
 RIGHT = {
-    name: CLIENT if call.answer is calls.ClientReply else ANSWERS[name][0] if name in ANSWERS else {"id": "x"}
+    name: CLIENT if call.answer is ClientReply else ANSWERS[name][0] if name in ANSWERS else {"id": "x"}
     for name, call in CALLS.items()
 }
 REFUSALS = (
@@ -87,13 +88,13 @@ def ended(call: Call[Any], reply: RawReply) -> object:
         assert error.retry_after is None or timedelta(0) < error.retry_after <= HOUR
         return error.failure
     assert isinstance(answer, call.answer)
-    if isinstance(answer, calls.ClientReply):
+    if isinstance(answer, ClientReply):
         assert all(answer.addresses(curve) is not None for curve in Curve)
     return answer
 
 
 @EVERY
-@examples(40, 3000)
+@examples(25, 1500)
 @given(data=st.data())
 def test_a_reply_ends_in_an_answer_or_in_a_failure(name: str, data: st.DataObject) -> None:
     """Whatever status, headers and body: nothing else, and nothing of the body."""
@@ -115,7 +116,7 @@ def test_a_secret_at_any_place_of_a_reply_is_not_repeated(name: str) -> None:
                 ended(CALLS[name], RawReply(status, {"retry-after": odd.PLANTED}, body))
 
 
-@examples(200, 20_000)
+@examples(100, 8000)
 @given(text=delays())
 def test_a_delay_is_one_or_none(text: str) -> None:
     """In whatever form: more than nothing and an hour at most, or nothing at all."""

@@ -63,7 +63,7 @@ def test_the_messages_are_found() -> None:
 
 
 @MODELS
-@examples(4, 200)
+@examples(3, 100)
 @given(data=st.data())
 def test_a_message_comes_back_as_it_went(model: type[BaseModel], data: st.DataObject) -> None:
     """Through JSON in any order of its keys, with the same canonical bytes; unknown fields as its kind says."""
@@ -85,7 +85,7 @@ def test_a_message_comes_back_as_it_went(model: type[BaseModel], data: st.DataOb
 
 
 @MODELS
-@examples(12, 1000)
+@examples(6, 300)
 @given(data=st.data())
 def test_garbage_is_refused_or_taken_and_never_repeated(model: type[BaseModel], data: st.DataObject) -> None:
     """Nearly right, nearly JSON, or anything: a `ValidationError` or a message, as text and as values."""
@@ -97,7 +97,7 @@ def test_garbage_is_refused_or_taken_and_never_repeated(model: type[BaseModel], 
 
 
 @MODELS
-@examples(1, 20)
+@examples(1, 10)
 @given(data=st.data())
 def test_a_secret_at_any_place_is_not_repeated(model: type[BaseModel], data: st.DataObject) -> None:
     """Each field in turn, each key, each depth, holds a planted secret of each form."""

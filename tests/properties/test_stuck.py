@@ -62,8 +62,8 @@ def arguments(valid: Any) -> st.SearchStrategy[list[Payload]]:
     """Mostly one argument; at times none, or more than any handler takes."""
     one = payloads(valid, UNKNOWN).map(lambda payload: [payload])
     right = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(valid).encode())
-    more = st.lists(payloads(valid, UNKNOWN) | st.just(right), max_size=3).filter(lambda found: len(found) != 1)
-    return st.one_of(one, one, one, more)
+    more = st.lists(payloads(valid, UNKNOWN) | st.just(right), max_size=3)
+    return st.one_of(one, one, one, more.filter(lambda found: len(found) != 1))
 
 
 def drawn(strategy: st.SearchStrategy[Any], few: int, many: int) -> list[Any]:
@@ -127,7 +127,7 @@ async def troubles(handle: WorkflowHandle[Any, Any]) -> list[str]:
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=50)
 SIGNALS = st.sampled_from(["status", "claim", "cancel", "__stack_trace", "__temporal_x"]) | NAMES
-QUERIES = st.sampled_from(["status", "status", "__stack_trace", "__temporal_workflow_metadata", "claim"]) | NAMES
+QUERIES = st.sampled_from(["status", "__stack_trace", "__temporal_workflow_metadata", "claim"]) | NAMES
 
 
 async def test_odd_updates_signals_and_queries_stop_no_eject(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_odd_updates_signals_and_queries_stop_no_eject(world: World) -> No
             unseen(error)
 
     for name, (message, _) in UPDATES.items():
-        found = drawn(arguments(message.model_dump(mode="json")), 24, 300)
+        found = drawn(arguments(message.model_dump(mode="json")), 10, 300)
         await all_of(update, [(name, args) for args in found if not is_right(type(message), args)])
         assert await troubles(untyped) == [], name
     right = UPDATES["cancel"][0].model_dump(mode="json")
@@ -172,7 +172,7 @@ async def test_odd_updates_signals_and_queries_stop_no_eject(world: World) -> No
 @pytest.mark.filterwarnings("ignore:coroutine '_WorkflowInstanceImpl:RuntimeWarning")
 async def test_an_odd_start_ends_at_once(world: World) -> None:
     """One argument of any kind: the run fails with clean text or ends `refused`; it never hangs."""
-    inputs = drawn(payloads(REQUEST.model_dump(mode="json")), 40, 500)
+    inputs = drawn(payloads(REQUEST.model_dump(mode="json")), 25, 400)
 
     async def begin(what: tuple[int, Payload]) -> None:
         number, payload = what
