@@ -94,7 +94,7 @@ def ended(call: Call[Any], reply: RawReply) -> object:
 
 
 @EVERY
-@examples(25, 1500)
+@examples(25, 800)
 @given(data=st.data())
 def test_a_reply_ends_in_an_answer_or_in_a_failure(name: str, data: st.DataObject) -> None:
     """Whatever status, headers and body: nothing else, and nothing of the body."""
@@ -116,7 +116,7 @@ def test_a_secret_at_any_place_of_a_reply_is_not_repeated(name: str) -> None:
                 ended(CALLS[name], RawReply(status, {"retry-after": odd.PLANTED}, body))
 
 
-@examples(100, 8000)
+@examples(100, 3000)
 @given(text=delays())
 def test_a_delay_is_one_or_none(text: str) -> None:
     """In whatever form: more than nothing and an hour at most, or nothing at all."""

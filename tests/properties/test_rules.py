@@ -41,7 +41,7 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.
 WORDS, AN_ID, A_MOMENT = (TypeAdapter[Any](kind) for kind in (Words, Id, Moment))
 
 
-@examples(25, 2500)
+@examples(25, 1250)
 @given(now=MOMENTS, left=st.timedeltas(timedelta(days=-40), timedelta(days=40)) | st.timedeltas(
     timedelta(minutes=-3), timedelta(minutes=3)
 ))  # fmt: skip
@@ -59,7 +59,7 @@ def test_a_deadline_is_judged_by_what_is_left(now: datetime, left: timedelta) ->
             bounded(left)
 
 
-@examples(15, 1500)
+@examples(15, 750)
 @given(
     ids=st.lists(IDS, min_size=2, max_size=2),
     wallet=valid(Wallet),
@@ -86,7 +86,7 @@ def test_a_challenge_can_be_read_back(
     assert text.isascii()
 
 
-@examples(15, 1500)
+@examples(15, 750)
 @given(one=valid(EjectRequest), other=valid(EjectRequest), ids=st.lists(IDS, min_size=2, max_size=2))
 def test_a_digest_is_of_the_whole_request(one: EjectRequest, other: EjectRequest, ids: list[str]) -> None:
     """Equal where nothing differs and only there; the text that an approver signs names one digest."""
@@ -102,7 +102,7 @@ def test_a_digest_is_of_the_whole_request(one: EjectRequest, other: EjectRequest
     assert len(fingerprint(one.recipient).split()) == 8
 
 
-@examples(10, 1000)
+@examples(10, 500)
 @given(files=st.lists(valid(SealedRef), min_size=1, max_size=4), data=st.data())
 def test_a_bundle_is_its_files_in_any_order(files: list[SealedRef], data: st.DataObject) -> None:
     """Nothing but the order is free: another role, wallet, pair or digest is another bundle."""
@@ -114,7 +114,7 @@ def test_a_bundle_is_its_files_in_any_order(files: list[SealedRef], data: st.Dat
     assert commitment(opened(other.digest)) != opened(other.digest)
 
 
-@examples(10, 1000)
+@examples(10, 500)
 @given(before=st.lists(valid(Wallet), max_size=3), now=st.lists(valid(Wallet), max_size=3))
 def test_a_difference_is_told_both_ways_or_not_at_all(before: list[Wallet], now: list[Wallet]) -> None:
     """A difference has words in either direction, and nothing differs from itself."""
@@ -155,7 +155,7 @@ ENCODED: dict[str, st.SearchStrategy[str]] = {
 
 
 @pytest.mark.parametrize("kind", ENCODED)
-@examples(10, 500)
+@examples(10, 250)
 @given(data=st.data())
 def test_what_looks_like_a_secret_is_no_word(kind: str, data: st.DataObject) -> None:
     """In every encoding and in the middle of prose: refused, and not repeated."""
@@ -177,7 +177,7 @@ PARTS = (
 )
 
 
-@examples(20, 1000)
+@examples(20, 500)
 @given(parts=st.tuples(*(st.sampled_from(part) for part in PARTS)), numbers=st.integers(0, 10**15))
 def test_prose_is_taken(parts: tuple[str, ...], numbers: int) -> None:
     """Names, dates, tickets, addresses of mail and pages, short numbers."""
@@ -186,7 +186,7 @@ def test_prose_is_taken(parts: tuple[str, ...], numbers: int) -> None:
     assert WORDS.validate_python(text) == text
 
 
-@examples(50, 2500)
+@examples(50, 1250)
 @given(text=st.text(max_size=70) | IDS | IDS.map(lambda i: f"../{i}") | IDS.map(lambda i: f"{i}\n"), more=IDS)
 def test_an_id_stays_inside_its_folder(text: str, more: str) -> None:
     """What passes as an id is one step of a path, in every name that is made of ids."""
@@ -212,7 +212,7 @@ def test_an_id_stays_inside_its_folder(text: str, more: str) -> None:
     assert len({name for name, _ in made}) == len(made)
 
 
-@examples(50, 2500)
+@examples(50, 1250)
 @given(value=st.text(max_size=40) | st.datetimes().map(str) | st.floats() | st.integers() | st.none())
 def test_a_moment_is_utc_or_an_error(value: object) -> None:
     """Numbers, words, years beyond the last: a time in UTC, or `ValidationError`."""
