@@ -41,10 +41,15 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.
 WORDS, AN_ID, A_MOMENT = (TypeAdapter[Any](kind) for kind in (Words, Id, Moment))
 
 
-@examples(25, 1250)
-@given(now=MOMENTS, left=st.timedeltas(timedelta(days=-40), timedelta(days=40)) | st.timedeltas(
-    timedelta(minutes=-3), timedelta(minutes=3)
-))  # fmt: skip
+EDGES = [
+    margin + timedelta(microseconds=tick)
+    for margin in (ENABLE_MARGIN, FETCH_MARGIN, CLAIM_MARGIN, SHORTEST, LONGEST)
+    for tick in (-1, 0, 1)
+]
+
+
+@examples(60, 1250)
+@given(now=MOMENTS, left=st.sampled_from(EDGES) | st.timedeltas(timedelta(days=-40), timedelta(days=40)))
 def test_a_deadline_is_judged_by_what_is_left(now: datetime, left: timedelta) -> None:
     """Whatever the date: each rule is its margin, in whichever zone the two times are told."""
     tried["rules"] += 1
