@@ -61,7 +61,8 @@ def bodies(name: str) -> st.SearchStrategy[bytes]:
     right = RIGHT[name]
     near = [odd.json_bytes(right), *(odd.json_bytes(refusal) for refusal in REFUSALS)]
     doubled = json.dumps(right)[:-1] + f', "id": "{odd.PLANTED}", "id": 5}}'
-    return st.one_of(*near, st.sampled_from([b"", odd.written(right), doubled.encode()]))
+    whole = [b"", odd.written(right), doubled.encode(), b"[" * 100_000, b'{"id":' * 50_000]
+    return st.one_of(*near, st.sampled_from(whole))
 
 
 @st.composite
