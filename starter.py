@@ -327,6 +327,8 @@ def main() -> NoReturn:
         code, told = 2, str(error)
     except RPCError as error:
         code, told = 3, f"Temporal did not take the call: {error.message}"
+    except UnicodeDecodeError:  # it holds what was read
+        code, told = 2, "The file is not text: name the one that holds what this command reads"
     except Exception as error:  # its text and traceback may hold what was given
         told = f"Stopped at an unexpected {type(error).__name__}, a setting it cannot use or a fault of ours"
     if told:
