@@ -52,6 +52,7 @@ from ejects.service import (
 from ejects.showing import table, watch
 from ejects.sweeping import Swept, sweep
 from ejects.visibility import Listed, ejects
+from runtime.codec import CodecError
 from runtime.process import forbid_core_dumps, leave
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
@@ -323,7 +324,7 @@ def main() -> NoReturn:
         told = str(error)
     except ValidationError as error:
         code, told = 2, f"The input is wrong: {sentence(error)}"
-    except SettingsError as error:
+    except (SettingsError, CodecError) as error:
         code, told = 2, str(error)
     except RPCError as error:
         code, told = 3, f"Temporal did not take the call: {error.message}"

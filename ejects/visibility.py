@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState, WorkflowExecutionStatus
-from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
+from temporalio.exceptions import FailureError
 
 from contracts.names import Attribute, workflow_id
 from contracts.stages import End, Stage
@@ -92,12 +93,22 @@ async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
         Trying(
             step=pending.activity_type.name,
             attempt=pending.attempt,
-            trouble=pending.last_failure.message
-            or PendingActivityState.Name(pending.state).removeprefix("PENDING_ACTIVITY_STATE_").lower(),
+            trouble=await _trouble(client, pending),
         )
         for pending in answer.pending_activities
     ]
     return _run(answer.workflow_execution_info), trying
+
+
+async def _trouble(client: Client, pending: PendingActivityInfo) -> str:
+    if pending.HasField("last_failure"):
+        met: BaseException | None = await client.data_converter.decode_failure(pending.last_failure)
+        told = []
+        while isinstance(met, FailureError):
+            told.append(met.message)
+            met = met.cause
+        return ": ".join(told)
+    return PendingActivityState.Name(pending.state).removeprefix("PENDING_ACTIVITY_STATE_").lower()
 
 
 def _run(info: WorkflowExecutionInfo) -> str:

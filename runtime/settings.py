@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.approvals import ApproverKey, Guards
 from contracts.base import sentence
+from runtime.codec import EjectCodec, read_keys
 
 
 class SettingsError(Exception):
@@ -60,11 +61,34 @@ def _is_file(url: str) -> bool:
         return False
 
 
+def _origin(url: str) -> str:
+    url = _base_url(url)
+    if urlsplit(url).path:
+        raise ValueError("must be an origin like https://host or http://localhost:8080, without a path")
+    return url.lower()
+
+
+def _long(token: SecretStr) -> SecretStr:
+    if len(token) < _SHORTEST_TOKEN:
+        raise ValueError(
+            f"must have at least {_SHORTEST_TOKEN} characters: make it with openssl rand -hex 32"
+        )
+    return token
+
+
+def _codec_keys(keys: SecretStr) -> SecretStr:
+    read_keys(keys.get_secret_value())
+    return keys
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+_SHORTEST_TOKEN = 32
+_PLAIN = "without EJECT_CODEC_KEYS Temporal stores requests and receipts as plain text: set them"
 
 
 class Settings(BaseSettings):
-    """All settings of a worker and of `starter`; each program requires the ones that it needs."""
+    """All settings of every program; each requires the ones that it needs."""
 
     model_config = SettingsConfigDict(env_prefix="EJECT_", extra="ignore", hide_input_in_errors=True)
 
@@ -93,6 +117,20 @@ class Settings(BaseSettings):
     requesters: tuple[str, ...] = Field(default=(), description='["name", ...]: who may ask; unset, anybody')
     notify_url: BaseUrl | None = Field(default=None, description="where notices are sent")
     notify_secret: SecretStr | None = Field(default=None, description="whsec_..., signs them")
+    codec_keys: Annotated[SecretStr, AfterValidator(_codec_keys)] | None = Field(
+        default=None, description='{"key id": "base64 of 32 bytes", ...}; the first encrypts'
+    )
+    codec_token: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        default=None, description="what the codec server asks of people and the CLI"
+    )
+    codec_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        default=(), description='["https://host"]: Temporal UIs that may ask the codec server'
+    )
+    codec_address: str = Field(
+        default="127.0.0.1:8234",
+        pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$",
+        description="host:port where the codec server listens",
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @property
@@ -112,9 +150,16 @@ class Settings(BaseSettings):
 
     def fit(self, role: WorkerRole) -> None:
         """Refuse to serve a role without its settings, or in production with what is for development."""
+        self.require(*self._needed(role))
+        if self.production and (wrong := self._unfit_for_production(role)):
+            raise SettingsError("Production settings refuse this: " + "; ".join(wrong))
+
+    def _mints(self, role: WorkerRole) -> bool:
+        return role is not WorkerRole.CUSTODIAN and self.credential(role) is ClientCredential.SIMPLE
+
+    def _needed(self, role: WorkerRole) -> list[str]:
         needed = ["vault_url"]
-        mints = role is not WorkerRole.CUSTODIAN and self.credential(role) is ClientCredential.SIMPLE
-        if role is not WorkerRole.CLIENT or mints:
+        if role is not WorkerRole.CLIENT or self._mints(role):
             needed.append("custodian_api_key")
         if role is not WorkerRole.CUSTODIAN:
             needed.append("client_identity")
@@ -122,24 +167,33 @@ class Settings(BaseSettings):
             needed.append("notify_secret")
         if self.production and role is WorkerRole.CUSTODIAN:
             needed.append("receipt_key")
-        self.require(*needed)
-        if not self.production:
-            return
+        return needed
+
+    def _unfit_for_production(self, role: WorkerRole) -> list[str]:
         wrong = []
         if role is WorkerRole.ALL:
             wrong.append("--role all sees both halves of every key: run one worker of each role")
         if _is_file(str(self.vault_url)):
             wrong.append("a file:// vault is one user's on one machine: use s3://")
-        if mints:
+        if self._mints(role):
             wrong.append("EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict")
         elif role is WorkerRole.CLIENT and self.custodian_api_key is not None:
             wrong.append("EJECT_CUSTODIAN_API_KEY is not for the client role: leave it out")
         if role is WorkerRole.CLIENT and self.receipt_key is not None:
             wrong.append("EJECT_RECEIPT_KEY is not for the client role: leave it out")
+        if self.codec_keys is None:
+            wrong.append(_PLAIN)
         if role is WorkerRole.CUSTODIAN and self.client_identity is not None:
             wrong.append("EJECT_CLIENT_IDENTITY is not for the custodian role: leave it out")
-        if wrong:
-            raise SettingsError("Production settings refuse this: " + "; ".join(wrong))
+        return wrong
+
+    def codec(self) -> EjectCodec:
+        """The payload codec, which encrypts nothing where no key is set; in production a `SettingsError`."""
+        if self.codec_keys is not None:
+            return EjectCodec(read_keys(self.codec_keys.get_secret_value()))
+        if self.production:
+            raise SettingsError(f"Production settings refuse this: {_PLAIN}")
+        return EjectCodec({})
 
     def require(self, *names: str) -> None:
         """Refuse to go on without these settings, naming all that are missing at once."""

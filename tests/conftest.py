@@ -46,6 +46,14 @@ async def world(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIter
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def unserved(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose worker the test starts in this process, when and as it likes."""
+    made = make_world(temporal, sandbox, tmp_path)
+    yield made
+    await end_all(made)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def workerless(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[World]:
     """A world whose workers are processes that the test starts."""
     made = make_world(await connected(PROCESSES), sandbox, tmp_path)

@@ -13,17 +13,21 @@ import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, NexusOperationError
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 import starter
 from contracts.owner import ClaimAnswer
 from contracts.request import EjectRequest
 from contracts.stages import End, Stage
+from runtime.codec import EjectCodec
 from runtime.development import ROOT, temporal_cli
 from tests.harness.caller import Asking, Leaving
+from tests.harness.codecs import new_key, with_keys
+from tests.harness.portal import Customer
 from tests.harness.processes import environment
-from tests.harness.temporal import ELSEWHERE
-from tests.harness.world import PATIENCE, World
+from tests.harness.temporal import ELSEWHERE, connected
+from tests.harness.world import PATIENCE, World, serving
 
 PAGE = ROOT / "docs/integrating.md"
 Caller = WorkflowHandle[Any, dict[str, Any]]
@@ -49,7 +53,7 @@ async def endpoint(temporal: Client) -> None:
 @pytest_asyncio.fixture(loop_scope="session")
 async def elsewhere(world: World, endpoint: None) -> AsyncIterator[Client]:
     """A client of the other namespace, whose own worker runs beside; both know only JSON."""
-    client = await Client.connect(world.client.service_client.config.target_host, namespace=ELSEWHERE)
+    client = await stranger(world)
     async with Worker(client, task_queue="callers", workflows=[Leaving, Asking]):
         yield client
 
@@ -151,6 +155,60 @@ async def test_a_second_caller_joins_only_the_same_request(world: World, elsewhe
     ended = await world.end(starter.handle_of(world.client, customer.client_id))
     for caller in callers:
         assert (await asyncio.wait_for(caller.result(), PATIENCE))["eject_id"] == ended.eject_id
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["with the keys", "without"])
+async def test_where_payloads_are_encrypted_a_caller_needs_the_keys(
+    unserved: World, endpoint: None, keyed: bool
+) -> None:
+    """With the codec it reads refusals and answers; without it starts the eject, and reads nothing."""
+    keys = {"a": new_key()}
+    world = await with_keys(unserved, keys)
+    caller = await connected(ELSEWHERE, EjectCodec(keys)) if keyed else await stranger(world)
+    customer = world.sandbox.seed()
+    await world.deposit(customer)
+    async with serving(world), Worker(caller, task_queue="callers", workflows=[Leaving, Asking]):
+        with pytest.raises(ApplicationError, match="No eject of client" if keyed else "Encoded failure"):
+            await asked(caller, "status", client_id=customer.client_id)
+        leaves = await leaving(caller, world.request(customer))
+        await world.reach(await started(world, customer), Stage.AWAITING_CLAIM)
+        if keyed:
+            await awaits_claim(leaves)
+        else:
+            assert "Unknown payload encoding binary/encrypted" in await stuck(leaves)
+        await world.cancel(customer)
+        await world.end(starter.handle_of(world.client, customer.client_id))
+        if keyed:
+            assert (await asyncio.wait_for(leaves.result(), PATIENCE))["end"] == "cancelled"
+        else:
+            await leaves.terminate("it can never read its answer")
+
+
+async def stranger(world: World) -> Client:
+    """A client of the other namespace as the SDK makes it."""
+    return await Client.connect(world.client.service_client.config.target_host, namespace=ELSEWHERE)
+
+
+async def started(world: World, customer: Customer) -> starter.EjectHandle:
+    """The eject of a customer, once another has started it."""
+    handle = starter.handle_of(world.client, customer.client_id)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await handle.describe()
+            except RPCError:
+                await asyncio.sleep(0.05)
+            else:
+                return handle
+
+
+async def stuck(caller: Caller) -> str:
+    """Why a caller's workflow task fails."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in caller.fetch_history_events(wait_new_event=True):
+            if event.HasField("workflow_task_failed_event_attributes"):
+                return str(event.workflow_task_failed_event_attributes.failure)
+    raise AssertionError("it was never stuck")
 
 
 async def test_wrong_input_is_refused_at_once(world: World, elsewhere: Client) -> None:

@@ -16,6 +16,7 @@ from contracts.names import released_prefix
 from contracts.parks import Park, RetryOutcome
 from contracts.stages import End, Stage
 from runtime.development import line_of, process
+from tests.harness.codecs import as_setting, new_key
 from tests.harness.portal import Customer
 from tests.harness.processes import run
 from tests.harness.secrets import secrets_of
@@ -198,6 +199,7 @@ async def test_another_clients_api_key_marks_nobody(workerless: World) -> None:
     assert world.sandbox.client(other.client_id)["ejectedAt"] is None
 
 
+CODEC = as_setting({"a": new_key()})
 ALL = "--role all sees both halves of every key: run one worker of each role"
 FILE = "a file:// vault is one user's on one machine: use s3://"
 SIMPLE = "EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict"
@@ -222,7 +224,7 @@ async def test_production_refuses_what_is_for_development(
     workerless: World, role: str, without: tuple[str, ...], other: dict[str, str], wrong: list[str]
 ) -> None:
     """All of it in one sentence, before anything is connected to."""
-    where = {"TEMPORAL_ADDRESS": NOWHERE, "EJECT_PRODUCTION": "true"}
+    where = {"TEMPORAL_ADDRESS": NOWHERE, "EJECT_PRODUCTION": "true", "EJECT_CODEC_KEYS": CODEC}
     told = await refused(role, settings_of(workerless, *without, **(where | other)))
     assert told == "Production settings refuse this: " + "; ".join(wrong)
 
@@ -233,6 +235,7 @@ async def test_production_takes_split_roles_and_a_shared_vault(
 ) -> None:
     """The control: with the settings that production wants, a role comes as far as Temporal's address."""
     where = {"TEMPORAL_ADDRESS": NOWHERE, "EJECT_PRODUCTION": "true", "EJECT_VAULT_URL": S3}
+    where["EJECT_CODEC_KEYS"] = CODEC
     assert NOWHERE in await refused(role, settings_of(workerless, *without, **where))
 
 

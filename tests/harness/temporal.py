@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from temporalio.client import Client
 
+from runtime.codec import EjectCodec
+from runtime.converter import data_converter
 from runtime.development import SERVER_SETTINGS, free_port, temporal_cli
-from runtime.temporal import DATA_CONVERTER
 from workflows import attributes
 
 ADDRESS = "EJECT_TESTS_TEMPORAL"
@@ -52,12 +53,14 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     return f"127.0.0.1:{port}", end
 
 
-async def connected(namespace: str) -> Client:
-    """A client of the server in one namespace, once it answers."""
+async def connected(namespace: str, codec: EjectCodec | None = None) -> Client:
+    """A client of the server in one namespace, once it answers; without a codec it speaks plain JSON."""
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with suppress(RuntimeError):
                 return await Client.connect(
-                    os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
+                    os.environ[ADDRESS],
+                    namespace=namespace,
+                    data_converter=data_converter(codec or EjectCodec({})),
                 )
             await asyncio.sleep(0.05)

@@ -83,7 +83,7 @@ class World:
             "EJECT_RECEIPT_KEY": settings.receipt_key.get_secret_value(),
             "EJECT_CLIENT_IDENTITY": settings.client_identity.get_secret_value(),
             "EJECT_CLIENT_RECIPIENT": str(settings.client_recipient),
-        }
+        } | ({"EJECT_CODEC_KEYS": settings.codec_keys.get_secret_value()} if settings.codec_keys else {})
 
     async def deposit(self, customer: Customer) -> None:
         """Put the signing shares where the client role finds them."""
@@ -233,13 +233,13 @@ def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
 
 
 @asynccontextmanager
-async def serving(world: World) -> AsyncIterator[None]:
-    """A worker of both roles inside this process."""
+async def serving(world: World, role: WorkerRole = WorkerRole.ALL) -> AsyncIterator[None]:
+    """A worker of both roles, or of one, inside this process."""
     settings = world.settings
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(portal_client(settings.portal_url))
         enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        served = activities_of(WorkerRole.ALL, settings, http, enclave)
+        served = activities_of(role, settings, http, enclave)
         for queue, activities in served.items():
             await stack.enter_async_context(make_worker(world.client, queue, activities))
         yield

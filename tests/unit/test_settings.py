@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
+from runtime.temporal import connect
+from tests.harness.codecs import as_setting, new_key
 
 SECRET = "Zq7planted"  # noqa: S105 (planted to be looked for)
 
@@ -214,6 +216,7 @@ def test_a_role_has_its_credential(
     assert load_settings().credential(role) is used
 
 
+CODEC = as_setting({"a": new_key()})
 VAULT, KEY, IDENTITY = "EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"
 RECEIPTS = "EJECT_RECEIPT_KEY"
 
@@ -256,6 +259,7 @@ def test_a_role_needs_what_it_uses(
 )
 def test_production_knows_a_folder_however_it_is_written(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """The vault opens each of these as a folder, so each is refused."""
+    monkeypatch.setenv("EJECT_CODEC_KEYS", CODEC)
     monkeypatch.setenv("EJECT_PRODUCTION", "true")
     monkeypatch.setenv(VAULT, url)
     monkeypatch.setenv(KEY, SECRET)
@@ -270,6 +274,7 @@ def test_production_knows_a_folder_however_it_is_written(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("url", ["s3://bucket/file:", "https://[" + SECRET])
 def test_production_leaves_other_addresses_to_the_vault(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Whether they name a store, the vault says when it is opened."""
+    monkeypatch.setenv("EJECT_CODEC_KEYS", CODEC)
     monkeypatch.setenv("EJECT_PRODUCTION", "true")
     monkeypatch.setenv(VAULT, url)
     monkeypatch.setenv(KEY, SECRET)
@@ -289,6 +294,7 @@ def test_production_keeps_the_others_secret_out_of_a_role(
     monkeypatch: pytest.MonkeyPatch, role: WorkerRole, own: list[str], others: str
 ) -> None:
     """A role that was given it could see both halves; in development nobody minds."""
+    monkeypatch.setenv("EJECT_CODEC_KEYS", CODEC)
     monkeypatch.setenv(VAULT, "s3://bucket")
     for name in own:
         monkeypatch.setenv(name, SECRET)
@@ -309,3 +315,75 @@ def test_a_wrong_choice_is_named_without_its_value(monkeypatch: pytest.MonkeyPat
     """A mistyped guard must not pass for none."""
     monkeypatch.setenv(f"EJECT_{name.upper()}", SECRET)
     assert wrong().startswith(f"Settings are wrong: {name}: Input should be ")
+
+
+PLAIN = (
+    "Production settings refuse this: "
+    "without EJECT_CODEC_KEYS Temporal stores requests and receipts as plain text: set them"
+)
+
+
+async def test_production_does_not_go_without_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a worker nor whoever connects, `starter` too; in development nobody minds."""
+    monkeypatch.setenv(VAULT, "s3://bucket")
+    monkeypatch.setenv(KEY, SECRET)
+    monkeypatch.setenv(RECEIPTS, SECRET)
+    assert not load_settings().codec().encrypts
+    load_settings().fit(WorkerRole.CUSTODIAN)
+    monkeypatch.setenv("EJECT_PRODUCTION", "true")
+    for refused in (lambda: load_settings().fit(WorkerRole.CUSTODIAN), lambda: load_settings().codec()):
+        with pytest.raises(SettingsError) as caught:
+            refused()
+        assert str(caught.value) == PLAIN
+    for given in (None, load_settings()):
+        with pytest.raises(SettingsError) as caught:
+            await connect(given)
+        assert str(caught.value) == PLAIN
+    monkeypatch.setenv("EJECT_CODEC_KEYS", CODEC)
+    load_settings().fit(WorkerRole.CUSTODIAN)
+    assert load_settings().codec().encrypts
+
+
+def test_codec_keys_are_read_from_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A secret like the others, which no text of the settings shows."""
+    (tmp_path / "eject_codec_keys").write_text(CODEC + "\n")
+    monkeypatch.setenv("EJECT_SECRETS_DIR", str(tmp_path))
+    settings = load_settings()
+    assert settings.codec_keys is not None
+    assert settings.codec_keys.get_secret_value() == CODEC
+    assert settings.codec().encrypts
+    assert CODEC[8:-3] not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("codec_keys", "", "must be {"),
+        ("codec_keys", SECRET, "must be {"),
+        ("codec_keys", f'{{"a": "{SECRET}"}}', "must be {"),
+        ("codec_keys", f'{{"{SECRET}!": {CODEC[6:-1]}}}', "has a key id that is not"),
+        ("codec_token", SECRET, "must have at least 32 characters"),
+        ("codec_token", "", "must have at least 32 characters"),
+        ("codec_origins", f'["https://{SECRET}/path"]', "must be an origin"),
+        ("codec_origins", '["*"]', "must be an address"),
+        ("codec_origins", '["null"]', "must be an address"),
+        ("codec_origins", '["http://ui.example"]', "must begin with https://"),
+        ("codec_address", SECRET, "String should match"),
+        ("codec_address", "127.0.0.1", "String should match"),
+    ],
+    ids=range(12),
+)
+def test_a_codec_setting_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """Named, and never shown; an empty one does not turn encryption off."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", value)
+    said = wrong()
+    assert said.startswith(f"Settings are wrong: {name}")
+    assert words in said
+
+
+def test_origins_are_written_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In lower case and without a slash at the end; else none would ever match."""
+    monkeypatch.setenv("EJECT_CODEC_ORIGINS", '["https://UI.example/", "http://localhost:8080"]')
+    assert load_settings().codec_origins == ("https://ui.example", "http://localhost:8080")
