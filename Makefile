@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-node test-ui check format docs lock clean
+.PHONY: demo test test-node test-ui check format histories docs lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -25,6 +25,9 @@ check: $(READY) ## Format, lint and strict types.
 format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps what is recorded now.
+	@$(BIN)/python -m tests.histories $(if $(KEEP),--keep $(KEEP))
 
 docs: $(READY) ## The page of messages, from the messages.
 	@$(BIN)/python -m docs.messages
