@@ -49,28 +49,34 @@ class Versions:
         self.world.settings = self.world.settings.model_copy(update={"build_id": build})
         return serving(self.world)
 
-    async def run(self, words: str, until: str = "") -> str:
-        """Run the page's command with these words until it works and shows this; what it showed.
-
-        Temporal hears of a version's workers when they first poll, and lists lag behind.
-        """
+    async def try_to(self, words: str, build: str = "") -> tuple[int, str, str]:
+        """Run the page's one command with these words: exit code, standard output, standard error."""
         (line,) = [command for command in COMMANDS if words in command]
         self.ran.add(line)
-        for placeholder, value in {"BUILD": self.new, "OLD": self.old, "PATCH": PATCH}.items():
+        for placeholder, value in {"BUILD": build or self.new, "OLD": self.old, "PATCH": PATCH}.items():
             line = re.sub(rf"\b{placeholder}\b", value, line)
         settings = self.world.environment()
         env = environment(**{name: settings[name] for name in ("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE")})
         env["PATH"] = f"{Path(temporal_cli()).parent}:{env['PATH']}"
+        return await run_shell(line, env=env)
+
+    async def run(self, words: str, *until: str, build: str = "") -> str:
+        """Run it until it works and shows this; what it showed.
+
+        Temporal hears of a version's workers when they first poll, and lists lag behind.
+        """
         async with asyncio.timeout(PATIENCE):
             while True:
-                code, out, err = await run_shell(line, env=env)
-                if code == 0 and until in out:
+                code, out, _ = await self.try_to(words, build)
+                if code == 0 and all(word in out for word in until):
                     return out
                 await asyncio.sleep(0.2)
-        raise AssertionError((line, out, err))
 
     async def deploy(self, words: str) -> None:
-        """Make a version the current one, and wait until every task queue knows."""
+        """Make a version the current one once it has all its queues, and wait until every queue knows."""
+        if words != "unversioned":
+            build = self.old if words.endswith("OLD") else self.new
+            await self.run("describe-version", *TaskQueue, build=build)
         await self.run(f"set-current-version --deployment-name eject --{words}")
         client, known = self.world.client, RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
         asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="eject")
@@ -116,13 +122,13 @@ async def test_a_guarded_change_is_deployed_under_a_running_eject(versions: Vers
         await versions.deploy("build-id OLD")
         customer, handle = await versions.awaiting_claim()
         async with versions.serving(versions.new, GUARDED):
-            await versions.run("describe-version", until="eject-enclave")
+            await versions.run("describe-version", *TaskQueue)
             await versions.run("set-ramping-version")
             await versions.deploy("build-id BUILD")
-            await versions.run("worker deployment describe --name", until=versions.new)
-            listed = await versions.run("TemporalWorkerDeploymentVersion", until=handle.id)
+            await versions.run("worker deployment describe --name", versions.new)
+            listed = await versions.run("TemporalWorkerDeploymentVersion", handle.id)
             assert handle.id in listed
-            assert handle.id in await versions.run("TemporalChangeVersion", until=handle.id)
+            assert handle.id in await versions.run("TemporalChangeVersion", handle.id)
             await world.prove(customer, world.proofs(await world.claim(customer)))
             assert (await world.end(handle)).end is End.EJECTED
             assert await versions.builds(handle) == [versions.old, versions.new]

@@ -298,3 +298,18 @@ def test_a_wrong_choice_is_named_without_its_value(monkeypatch: pytest.MonkeyPat
     """A mistyped guard must not pass for none."""
     monkeypatch.setenv(f"EJECT_{name.upper()}", SECRET)
     assert wrong().startswith(f"Settings are wrong: {name}: Input should be ")
+
+
+@pytest.mark.parametrize("build", ["1f0e2d3c", "v1.2.3", "2026-01-02_a", "a" * 64])
+def test_a_build_id_is_taken(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    """A commit's hash, a version, a tag; without one a worker has none."""
+    assert load_settings().build_id is None
+    monkeypatch.setenv("EJECT_BUILD_ID", build)
+    assert load_settings().build_id == build
+
+
+@pytest.mark.parametrize("build", ["", "eject:v1", "a b", "-v1", "v'1", "a" * 65])
+def test_a_build_id_that_no_query_could_name_is_refused(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    """Set to nothing is a mistake too: such a worker would serve as one without a version."""
+    monkeypatch.setenv("EJECT_BUILD_ID", build)
+    assert wrong().startswith("Settings are wrong: build_id: ")
