@@ -11,25 +11,24 @@ from contracts.base import Result
 from contracts.steps import BackedUp, Checked
 from contracts.wallets import Curve, PublicKey, Wallet
 from portal.http import portal_client
-from runtime.development import ROOT
 from runtime.settings import WorkerRole
 from tests.harness.commands import commands_of
 from tests.harness.playing import recording
 from tests.harness.receiver import Receiver
 from tests.harness.replaying import FOLDER, must_equal
 from tests.harness.shapes import (
+    LIST,
     MEANING,
     RESULTS,
     Reshaping,
     complaints,
     fields,
     line_of,
+    listed,
     newer,
     older,
 )
 from tests.harness.world import World
-
-LISTED = ROOT / "tests/results.txt"
 
 # Scenarios in which the custodian demands or tells something, so that the check has to say so.
 GUARDED = MEANING | {"Checked.guards", "Checked.notices", "Guards.approvals", "Guards.approvers"}
@@ -92,10 +91,8 @@ async def test_every_activity_of_the_worker_is_among_them(workerless: World, tmp
 
 def test_results_keep_their_fields() -> None:
     """What `tests/results.txt` lists is there, and what is new has a default and is listed."""
-    lines = [line.split(" ", 1) for line in LISTED.read_text().splitlines()]
-    then = {field: words == "must be there" for field, words in lines}
-    assert complaints(then, fields(RESULTS.values())) == []
-    assert [f"{field} {words}" for field, words in lines] == [line_of(f, r) for f, r in sorted(then.items())]
+    assert complaints(listed(), fields(RESULTS.values())) == []
+    assert LIST.read_text().splitlines() == [line_of(*field) for field in sorted(listed().items())]
 
 
 class Changed(BackedUp):

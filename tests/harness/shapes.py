@@ -11,6 +11,7 @@ from activities.errors import ActivityBoundary
 from contracts.base import Result
 from contracts.notices import NoticeSent
 from contracts.owner import Verified
+from runtime.development import ROOT
 from workflows import policies
 
 RESULTS: dict[str, type[Result]] = {
@@ -20,6 +21,8 @@ RESULTS: dict[str, type[Result]] = {
     "send_notice": NoticeSent,
 }
 
+LIST = ROOT / "tests/results.txt"
+
 # Fields that may be missing and yet say, by being there, what a step has found.
 MEANING = frozenset({"Checked.wallets", "Checked.problems", "Checked.ejected_at", "Verified.problems"})
 
@@ -27,15 +30,12 @@ Shape = Callable[[BaseModel], dict[str, Any]]
 
 
 def older(kept: frozenset[str]) -> Shape:
-    """A result as a version made it that did not know the fields with a default, but for those kept."""
+    """A result as a version made it that knew only the listed fields that must be there, and those kept."""
+    known = kept | {field for field, required in listed().items() if required}
 
     def shape(result: BaseModel) -> dict[str, Any]:
-        required = {
-            name
-            for name, field in type(result).model_fields.items()
-            if field.is_required() or f"{type(result).__name__}.{name}" in kept
-        }
-        return {name: value for name, value in _dumped(result, shape).items() if name in required}
+        fields_of, named = _dumped(result, shape), type(result).__name__
+        return {name: value for name, value in fields_of.items() if f"{named}.{name}" in known}
 
     return shape
 
@@ -97,6 +97,12 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in get_args(annotation):
         yield from _models(inner)
+
+
+def listed() -> dict[str, bool]:
+    """The fields that results have had, and whether they must be there, as the list says."""
+    lines = (line.split(" ", 1) for line in LIST.read_text().splitlines())
+    return {field: words == "must be there" for field, words in lines}
 
 
 def line_of(field: str, required: bool) -> str:
