@@ -43,14 +43,14 @@ async def record() -> list[Recording]:
 
 def main(keep: Annotated[str, typer.Option(help="A folder for what is recorded now.")] = "") -> None:
     """Nothing is written before every scenario was played to its end."""
+    if keep and (FOLDER / keep).exists():
+        raise typer.BadParameter(f"{FOLDER / keep} exists: name a new folder")
     logging.disable(logging.CRITICAL)  # scenarios have their troubles on purpose
     os.environ[temporal.ADDRESS], end = temporal.start_server(0)
     try:
         made = asyncio.run(record())
     finally:
         end()
-    if keep and (kept := FOLDER / keep).exists():
-        raise typer.BadParameter(f"{kept} exists: name a new folder")
     for path in [*FOLDER.glob("*.json"), *FOLDER.glob("*.txt")]:
         if keep:
             (FOLDER / keep).mkdir(exist_ok=True)
