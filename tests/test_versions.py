@@ -25,7 +25,7 @@ from tests.harness.commands import commands_of
 from tests.harness.portal import Customer, Sandbox
 from tests.harness.processes import environment, run_shell
 from tests.harness.temporal import VERSIONS, connected
-from tests.harness.world import PATIENCE, World, make_world, serving
+from tests.harness.world import World, make_world, serving
 from tests.test_worker_process import said, settings_of
 from tests.test_worker_process import worker as worker_process
 from workflows.eject import Eject
@@ -33,6 +33,9 @@ from workflows.eject import Eject
 PAGE = (ROOT / "docs/operating.md").read_text()
 SECTION = re.findall(r"^## Deploying a version\n(.*?)^## ", PAGE, re.M | re.S)[0]
 COMMANDS = re.findall(r"^ {4}(temporal .*)$", SECTION, re.M)
+
+# The server keeps its versions in workflows of its own, which on a busy machine come late.
+_DEPLOYED_WITHIN = 180
 
 
 class Versions:
@@ -65,7 +68,7 @@ class Versions:
 
         Temporal hears of a version's workers when they first poll, and lists lag behind.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(_DEPLOYED_WITHIN):
             while True:
                 code, out, _ = await self.try_to(words, build)
                 if code == 0 and all(word in out for word in until):
@@ -80,7 +83,7 @@ class Versions:
         await self.run(f"set-current-version --deployment-name eject --{words}")
         client, known = self.world.client, RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
         asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name="eject")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(_DEPLOYED_WITHIN):
             while True:
                 told = await client.workflow_service.describe_worker_deployment(asked)
                 if told.worker_deployment_info.routing_config_update_state == known:
@@ -155,7 +158,7 @@ async def test_an_unguarded_change_loses_nothing(versions: Versions) -> None:
             world.request(customer),
             id=workflow_id(customer.client_id),
             task_queue=TaskQueue.EJECT,
-            task_timeout=timedelta(seconds=2),
+            task_timeout=timedelta(seconds=4),
         )
         await world.reach(handle, Stage.AWAITING_CLAIM)
         proofs = world.proofs(await world.claim(customer))
@@ -189,7 +192,7 @@ async def test_workers_without_a_version_take_over_again(versions: Versions) -> 
 
 async def task_failure(handle: starter.EjectHandle) -> str:
     """Follow the history until a workflow task has failed for want of determinism; what it says."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(_DEPLOYED_WITHIN):
         async for event in handle.fetch_history_events(wait_new_event=True):
             failed = event.workflow_task_failed_event_attributes
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
