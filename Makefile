@@ -36,6 +36,9 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps what is recorded now.
+	@$(BIN)/python -m tests.histories $(if $(KEEP),--keep $(KEEP))
+
 docs: $(READY) ## The page of messages, from the messages.
 	@$(BIN)/python -m docs.messages
 

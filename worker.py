@@ -15,8 +15,10 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.back_up import BackUpStep
 from activities.check import CheckStep
@@ -31,7 +33,7 @@ from activities.restore_backup import RestoreBackupStep
 from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
 from activities.verify import verify, verify_approval
-from contracts.names import TaskQueue
+from contracts.names import DEPLOYMENT, TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
 from custody.keys import read_key
@@ -54,6 +56,10 @@ DRAIN = timedelta(seconds=20)
 
 # How long a workflow task waits for the worker that knows the eject before any other may take it.
 STICKY = timedelta(seconds=2)
+
+# What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
+WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice)
+RUNNER = SandboxedWorkflowRunner()
 
 log = structlog.get_logger()
 
@@ -132,17 +138,37 @@ async def require_search_attributes(client: Client) -> None:
         )
 
 
-def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[..., Any]]) -> Worker:
-    """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces."""
+def make_worker(
+    client: Client, queue: TaskQueue, activities: list[Callable[..., Any]], build_id: str | None = None
+) -> Worker:
+    """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces.
+
+    With a build id it gets work once an operator has made that version the current one (docs/operating.md).
+    """
     return Worker(
         client,
         task_queue=queue,
-        workflows=[Eject, EjectNotice] if queue is TaskQueue.EJECT else [],
+        workflows=WORKFLOWS if queue is TaskQueue.EJECT else [],
+        workflow_runner=RUNNER,
         activities=activities,
+        deployment_config=deployment_of(build_id) if build_id else None,
         nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
         interceptors=[ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,
         sticky_queue_schedule_to_start_timeout=STICKY,
+    )
+
+
+def deployment_of(build_id: str) -> WorkerDeploymentConfig:
+    """One version of the one deployment: all queues of both roles, because a step goes where its eject is.
+
+    An eject may take months, longer than any worker: it goes over to each version that becomes current. Said
+    here and not at the workflow, because Temporal refuses every task of an unversioned worker that says it.
+    """
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
 
@@ -161,7 +187,7 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
         http = await stack.enter_async_context(portal_client(settings.portal_url))
         enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
         served = activities_of(role, settings, http, enclave)
-        workers = [make_worker(client, queue, activities) for queue, activities in served.items()]
+        workers = [make_worker(client, queue, does, settings.build_id) for queue, does in served.items()]
         for worker in workers:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 WORKFLOW = "Eject"
 
+# The Worker Deployment of both roles, whose versions Temporal tells apart by their build id.
+DEPLOYMENT = "eject"
+
 
 class TaskQueue(StrEnum):
     """Who works on what; the enclave has its own queue because Portal gives it a budget of its own.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.approvals import ApproverKey, Guards
@@ -82,6 +82,8 @@ def _codec_keys(keys: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+# Shell, Temporal's CLI and its queries take it as it is; Temporal itself forbids the colon.
+BuildId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 _SHORTEST_TOKEN = 32
 _PLAIN = "without EJECT_CODEC_KEYS Temporal stores requests and receipts as plain text: set them"
@@ -132,6 +134,9 @@ class Settings(BaseSettings):
         description="host:port where the codec server listens",
     )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    build_id: BuildId | None = Field(
+        default=None, description="this version's name; Temporal then gives a worker only what is its own"
+    )
 
     @property
     def guards(self) -> Guards:

@@ -28,3 +28,13 @@ async def run(*arguments: str, env: Mapping[str, str], stdin: str = "") -> tuple
             process.kill()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def run_shell(line: str, env: Mapping[str, str]) -> tuple[int, str, str]:
+    """Run a line as a person types it: exit code, standard output, standard error."""
+    shell = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", line, cwd=ROOT, env=dict(env), stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await asyncio.wait_for(shell.communicate(b""), 120)
+    assert shell.returncode is not None
+    return shell.returncode, out.decode(), err.decode()

@@ -21,6 +21,8 @@ _PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TESTS = f"tests-{_PROCESS}"
 # Workers that are processes of their own serve this namespace, so that no other worker takes their tasks.
 PROCESSES = f"processes-{_PROCESS}"
+# Versions of workers are deployed here: afterwards nobody without a version gets work in it.
+VERSIONS = f"versions-{_PROCESS}"
 # Whoever asks through Nexus lives here, and no worker of ours does.
 ELSEWHERE = f"elsewhere-{_PROCESS}"
 
@@ -42,7 +44,7 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     for key in attributes.ALL:
         command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
     for process in ("main", *(f"gw{number}" for number in range(processes))):
-        for kind in ("tests", "processes", "elsewhere"):
+        for kind in ("tests", "processes", "versions", "elsewhere"):
             command += ["--namespace", f"{kind}-{process}"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 

@@ -241,5 +241,6 @@ async def serving(world: World, role: WorkerRole = WorkerRole.ALL) -> AsyncItera
         enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
         served = activities_of(role, settings, http, enclave)
         for queue, activities in served.items():
-            await stack.enter_async_context(make_worker(world.client, queue, activities))
+            worker = make_worker(world.client, queue, activities, settings.build_id)
+            await stack.enter_async_context(worker)
         yield

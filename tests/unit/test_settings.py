@@ -387,3 +387,18 @@ def test_origins_are_written_as_browsers_write_them(monkeypatch: pytest.MonkeyPa
     """In lower case and without a slash at the end; else none would ever match."""
     monkeypatch.setenv("EJECT_CODEC_ORIGINS", '["https://UI.example/", "http://localhost:8080"]')
     assert load_settings().codec_origins == ("https://ui.example", "http://localhost:8080")
+
+
+@pytest.mark.parametrize("build", ["1f0e2d3c", "v1.2.3", "2026-01-02_a", "a" * 64])
+def test_a_build_id_is_taken(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    """A commit's hash, a version, a tag; without one a worker has none."""
+    assert load_settings().build_id is None
+    monkeypatch.setenv("EJECT_BUILD_ID", build)
+    assert load_settings().build_id == build
+
+
+@pytest.mark.parametrize("build", ["", "eject:v1", "a b", "-v1", "v'1", "a" * 65])
+def test_a_build_id_that_no_query_could_name_is_refused(monkeypatch: pytest.MonkeyPatch, build: str) -> None:
+    """Set to nothing is a mistake too: such a worker would serve as one without a version."""
+    monkeypatch.setenv("EJECT_BUILD_ID", build)
+    assert wrong().startswith("Settings are wrong: build_id: ")
