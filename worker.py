@@ -136,7 +136,7 @@ def make_worker(client: Client, queue: TaskQueue, activities: list[Callable[...,
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
     settings.fit(role)
-    client = await connect()
+    client = await connect(metrics=settings.metrics_address)
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
         await require_search_attributes(client)

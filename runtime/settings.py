@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     requesters: tuple[str, ...] = Field(default=(), description='["name", ...]: who may ask; unset, anybody')
     notify_url: BaseUrl | None = Field(default=None, description="where notices are sent")
     notify_secret: SecretStr | None = Field(default=None, description="whsec_..., signs them")
+    metrics_address: str | None = Field(
+        default=None, pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$", description="ip:port for Prometheus"
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @property
