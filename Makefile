@@ -3,13 +3,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-node test-ui check format docs lock clean
+.PHONY: demo test chaos test-node test-ui check format docs lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
 
 test: $(READY) ## Every test, on a real Temporal server that ends with them.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+chaos: $(READY) ## Every fault there is, for minutes.
+	@$(BIN)/python -m pytest -m chaos -rs
 
 test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 	@$(BIN)/python -m pytest -m node -rs tests/test_node.py

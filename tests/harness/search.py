@@ -55,7 +55,7 @@ def _number_forms(number: int, length: int) -> Forms:
 
 
 def forms(secret: str) -> Forms:
-    """A secret in every encoding, by the encoding's name; numbers (decimal or 32 bytes as hex) as numbers too."""
+    """A secret by encoding; a number (decimal, or 32 bytes as hex) as a number and as bytes too."""
     found: Callable[[], Forms] | None = None
     if re.fullmatch(r"[0-9]{16,}", secret):
         number = int(secret)
@@ -96,7 +96,9 @@ class Search:
         for at in range(0, len(text) - _WINDOW + 1, _WINDOW):
             known = windows.get(text[at : at + _WINDOW])
             if known:
-                hits |= {form for place, form in known if text.startswith(form, max(0, at - place)) and at >= place}
+                hits |= {
+                    form for place, form in known if text.startswith(form, max(0, at - place)) and at >= place
+                }
         return {self._known[form] for form in hits}
 
     def leaks(self, channels: Mapping[str, Iterable[bytes]]) -> list[str]:
