@@ -15,7 +15,7 @@ def controlled(evidence: Evidence, channel: str) -> bool:
     """Whether the control's secret of a channel was found there, encoded as it was put there."""
     secret, encoding = EXPECTED[channel]
     return any(
-        name.startswith(CONTROL) and name.endswith(secret) and form == encoding
+        name.startswith(CONTROL) and name.endswith(secret) and form.startswith(encoding)
         for name, form in evidence.found[channel]
     )
 

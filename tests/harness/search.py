@@ -38,7 +38,7 @@ def _byte_forms(raw: bytes) -> Forms:
         shifted = base64.b64encode(b"\0" * place + raw)[4 if place else 0 :].rstrip(b"=")
         whole = shifted if (place + len(raw)) % 3 == 0 else shifted[:-1]
         yield f"base64 at {place}", whole
-        yield f"url-safe base64 at {place}", whole.translate(bytes.maketrans(b"+/", b"-_"))
+        yield f"base64 at {place}, url-safe", whole.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def _number_forms(number: int, length: int) -> Forms:

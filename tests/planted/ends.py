@@ -13,7 +13,7 @@ from tests.planted.scene import DAY, Scene, scenario
 CLOSED = DAY + timedelta(minutes=1)
 
 
-@scenario(quick=True)
+@scenario()
 async def ejected(scene: Scene) -> None:
     """The whole road without trouble."""
     await scene.claimable()
@@ -125,7 +125,7 @@ async def proven_twice_at_once(scene: Scene) -> None:
     await scene.ends(End.EJECTED)
 
 
-@scenario(quick=True)
+@scenario()
 async def already_ejected(scene: Scene) -> None:
     """Portal has its mark already."""
     at = datetime(2026, 1, 2, tzinfo=UTC).isoformat()

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from tests.planted.known import CONTROL, secrets_of_all
 from tests.planted.place import Place, approvers_of, bring_up
 from tests.planted.scene import Scenario, Scene, play
 
+# Rooms with one worker for all that happens in them.
+SERVED = {"simple", "strict"}
 # So many at a time: more would only wait for the processors.
 _AT_ONCE = 8
 Channels = dict[str, list[bytes]]
@@ -62,12 +64,14 @@ async def gather(folder: Path, chosen: Iterable[Scenario]) -> Evidence:
     """Play scenarios and the control in one place, end everything, and search all of it."""
     scenarios = tuple(chosen)
     began = time.monotonic()
-    rooms = list(dict.fromkeys(("simple", "strict", ROOM, *(one.room for one in scenarios))))
+    rooms = sorted({ROOM, *(one.room for one in scenarios)})
     async with bring_up(folder, rooms) as place:
         approvers = approvers_of(folder)
         for name in rooms:
             await place.room(name, **_settings(name, approvers))
-        async with place.worker(place.rooms["simple"]), place.worker(place.rooms["strict"]):
+        async with AsyncExitStack() as served:
+            for name in SERVED & place.rooms.keys():
+                await served.enter_async_context(place.worker(place.rooms[name]))
             scenes = await _played(place, scenarios)
         channels = await _shown(place)
     channels |= await asyncio.to_thread(_written, place)
@@ -98,7 +102,7 @@ async def _played(place: Place, scenarios: tuple[Scenario, ...]) -> list[Scene]:
             return await play(chosen, place)
 
     # First those that start workers of their own, which take longest.
-    order = sorted(scenarios, key=lambda chosen: chosen.room in ("simple", "strict"))
+    order = sorted(scenarios, key=lambda chosen: chosen.room in SERVED)
     async with asyncio.TaskGroup() as group:
         control = group.create_task(put_everywhere(place))
         tasks = [group.create_task(one(chosen)) for chosen in order]

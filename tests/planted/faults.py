@@ -33,7 +33,7 @@ async def every_call_echoes_once(scene: Scene) -> None:
     await scene.leave()
 
 
-@scenario(quick=True)
+@scenario()
 async def the_answer_of_a_backup_is_lost(scene: Scene) -> None:
     """Pairs were made whose shares nobody has."""
     scene.drop("back_up", times=2)

@@ -27,7 +27,7 @@ async def killed_at(scene: Scene, point: str) -> AsyncIterator[None]:
         yield
 
 
-@scenario(None, quick=True)
+@scenario(None)
 async def killed_with_the_client_halves(scene: Scene) -> None:
     """The enclave has answered, and nothing is written."""
     async with killed_at(scene, "after_the_enclave_answered"):
@@ -58,7 +58,7 @@ async def killed_after_completion(scene: Scene) -> None:
         await scene.ends(End.EJECTED)
 
 
-@scenario(None)
+@scenario(None, quick=True)
 async def a_defect_with_a_share_in_its_error(scene: Scene) -> None:
     """Text, cause and local variables of an exception hold a share: only its type and place are told."""
     async with scene.place.worker(scene.room, *ODD_WORKER, "fails_with_a_share"):

@@ -50,7 +50,8 @@ def _of_setting(name: str, value: str) -> Iterator[tuple[str, str]]:
     yield name, line
     if line.startswith("AGE-SECRET-KEY-1"):
         yield f"{name} in small letters", line.lower()
-        yield f"{name}'s bytes", bytes(bech32.convertbits(bech32.bech32_decode(line)[1], 5, 8, False)).hex()
+        words = bech32.bech32_decode(line)[1] or []
+        yield f"{name}'s bytes", bytes(bech32.convertbits(words, 5, 8, False) or []).hex()
 
 
 def _of_portal(state: Path, controls: set[str]) -> Iterator[tuple[str, str]]:

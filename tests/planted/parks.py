@@ -123,7 +123,7 @@ async def wrong_deposits_of_shares(scene: Scene) -> None:
     await scene.leave()
 
 
-@scenario("strict", quick=True)
+@scenario("strict")
 async def left_with_the_clients_own_key(scene: Scene) -> None:
     """The client role has no other credential; the key is deposited by command line."""
     await scene.start()
@@ -188,7 +188,7 @@ async def other_wallets_than_were_checked(scene: Scene) -> None:
     await scene.cancelled()
 
 
-@scenario(quick=True)
+@scenario()
 async def files_of_the_vault_are_damaged(scene: Scene) -> None:
     """A share stands where a sealed half should, at the claim."""
     await scene.claimable()
