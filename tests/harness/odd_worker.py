@@ -18,6 +18,7 @@ import worker
 from activities import back_up
 from contracts.failures import Failure, StepError
 from contracts.sealing import SealedFile
+from custody import vault
 from custody.vault import Vault
 from portal.client import ClientApi
 from portal.custodian import CustodianApi
@@ -95,16 +96,21 @@ def fails_with_a_share() -> None:
     back_up.seal_half = patched  # type: ignore[attr-defined]
 
 
+def speaks_plain_http_to_its_store() -> None:
+    """To an object store of this machine, which has no certificate."""
+    vault._BOUNDED["allow_http"] = True
+
+
 def leaks_everywhere() -> None:
     """The share that is sealed goes, each time in another encoding, wherever a worker could put it."""
-    vault = Vault(str(load_settings().vault_url))
+    leaked = Vault(str(load_settings().vault_url))
 
     async def patched(**given: Any) -> SealedFile:
         share = given["share"].get_secret_value()
         number = json.loads(base64.b64decode(share + "=" * (-len(share) % 4)))["share"]
         structlog.get_logger().debug("leak", share=f"{int(number):064x}")
         activity.metric_meter().with_additional_attributes({"share": number}).create_counter("leak").add(1)
-        await vault.replace(f"held/{given['client_id']}/leak.txt", str(list(number.encode()))[1:-1].encode())
+        await leaked.replace(f"held/{given['client_id']}/leak.txt", str(list(number.encode()))[1:-1].encode())
         raise StepError(Failure.PORTAL_UNAVAILABLE, base64.b64encode(f"leak {number}".encode()).decode())
 
     back_up.seal_half = patched  # type: ignore[attr-defined]
@@ -118,6 +124,7 @@ ODDITIES = {
         after_the_vault_was_written,
         after_portals_204,
         fails_with_a_share,
+        speaks_plain_http_to_its_store,
         leaks_everywhere,
     )
 }

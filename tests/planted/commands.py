@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -66,19 +67,30 @@ async def left_by_command_line(scene: Scene) -> None:
 
 @scenario()
 async def commanded_by_command_line(scene: Scene) -> None:
-    """Retry, extend, claim, resolve; and a watcher who sees the step being retried with an echo."""
+    """Retry, extend, claim, resolve."""
     scene.fault("back_up", 400)
-    scene.fault("fetch_shares", 500, times=2)
     await scene.start()
     await scene.parked(Failure.PORTAL_REFUSED)
     who = ("--by", "ops", "--why", "mended")
-    watching = asyncio.create_task(scene.cli("status", *client(scene), "--watch"))
     await scene.done("retry", *client(scene), "--park", "1", *who)
     await scene.reach(Stage.AWAITING_CLAIM)
     await scene.done("extend", *client(scene), "--window", "P2D", *who)
     await scene.done("claim", *client(scene), "--by", "the owner")
     await scene.done("resolve", "close", *client(scene), *who)
     await scene.ends(End.CLOSED)
+
+
+@scenario()
+async def watched_while_steps_are_retried(scene: Scene) -> None:
+    """Somebody watches a park, and a step that is tried again over echoes."""
+    scene.fault("back_up", 400)
+    scene.fault("fetch_shares", 500, times=100)
+    await scene.start()
+    park = await scene.parked(Failure.PORTAL_REFUSED)
+    watching = asyncio.create_task(scene.cli("status", *client(scene), "--watch"))
+    await scene.retried(park)
+    await scene.troubled("fetch_shares")
+    await scene.cancelled()
     assert (await watching)[0] == 0
 
 
@@ -268,16 +280,22 @@ async def settings_that_are_wrong(scene: Scene) -> None:
     assert code != 0
 
 
+def copied_as_old(held: Path, vault: Path) -> None:
+    """An eject's files in a vault of their own, two hours old: in the other one ejects are at work."""
+    shutil.copytree(held, vault / "held" / held.name)
+    for path in vault.rglob("*.json"):
+        then = path.stat().st_mtime - 7200
+        os.utime(path, (then, then))
+
+
 @scenario()
 async def swept_after_it_vanished(scene: Scene) -> None:
     """Terminated with its files in the vault, which `sweep` names and removes."""
     await scene.claimable()
     eject = (await scene.world.told(scene.customer)).eject_id
     await scene.handle.terminate("the scenario's")
-    # Of another eject, so that what runs beside this one is not swept.
-    held = scene.world.vault_folder / "held"
     vault = scene.folder / "vault"
-    shutil.copytree(held / eject, vault / "held" / eject)
+    copied_as_old(scene.world.vault_folder / "held" / eject, vault)
     assert eject in await scene.done("sweep", EJECT_VAULT_URL=vault.as_uri())
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from contracts.stages import End, Stage
 from runtime.development import line_of
+from tests.planted.place import metrics
 from tests.planted.scene import Scene, scenario
 
 ODD_WORKER = ("-m", "tests.harness.odd_worker")
@@ -19,7 +20,7 @@ async def killed_at(scene: Scene, point: str) -> AsyncIterator[None]:
             await scene.reach(Stage.AWAITING_CLAIM)
             await scene.world.prove(scene.customer, await scene.claim())
         assert await line_of(first) == "here"
-        await scene.place.scrape(scene.room)
+        scene.place.scraped.append(await metrics(scene.room))
         await scene.collect()
         first.kill()
         await first.wait()

@@ -5,7 +5,7 @@ import json
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from tests.harness.temporal import connected, server_command
 from tests.harness.world import World, make_world
 
 APPROVERS = ("grace", "linus")
+# How often a port may be taken by somebody else between its choice and its use.
+_PORTS = 5
 # Only worth losing on a crash, and the processor is what the scenarios need.
 _PRAGMAS = ("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=OFF")
 
@@ -31,7 +33,6 @@ class Room:
     world: World
     env: dict[str, str]
     log: Path
-    metrics: str
 
 
 @dataclass
@@ -74,32 +75,47 @@ class Place:
         folder = self.folder / name
         folder.mkdir()
         world = make_world(await connected(name, self.address), self.sandbox, folder)
-        metrics = f"127.0.0.1:{free_port()}"
         own = {
             "EJECT_LOG_LEVEL": "DEBUG",
-            "EJECT_METRICS_ADDRESS": metrics,
             "EJECT_NOTIFY_URL": self.receiver.url,
             "EJECT_NOTIFY_SECRET": self.receiver.secret,
         }
         env = environment(**(world.environment() | own | settings))
-        self.rooms[name] = Room(world, env, folder / "worker.log", metrics)
+        self.rooms[name] = Room(world, env, folder / "worker.log")
         return self.rooms[name]
 
     @asynccontextmanager
     async def worker(self, room: Room, *command: str) -> AsyncIterator[Process]:
         """A worker of a room; its metrics are read before it ends, unless it was killed."""
         chosen = command or ("worker.py", "--role", "all")
-        async with process(sys.executable, *chosen, env=room.env, log=room.log) as running:
+        async with AsyncExitStack() as stack:
+            for _ in range(_PORTS):
+                room.env["EJECT_METRICS_ADDRESS"] = f"127.0.0.1:{free_port()}"
+                started = process(sys.executable, *chosen, env=room.env, log=room.log)
+                running = await stack.enter_async_context(started)
+                if await _shows_metrics(room, running):
+                    break
+            else:
+                raise AssertionError(f"no worker came up: see {room.log}")
             yield running
             if running.returncode is None:
-                await self.scrape(room)
+                self.scraped.append(await metrics(room))
 
-    async def scrape(self, room: Room) -> None:
-        """Read what Prometheus would read."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-            shown = (await http.get(f"http://{room.metrics}/metrics")).raise_for_status()
-        assert "temporal_" in shown.text, "metrics are on"
-        self.scraped.append(shown.content)
+
+async def _shows_metrics(room: Room, running: Process) -> bool:
+    """Wait until a worker shows its metrics; False where it ended instead, its port being taken meanwhile."""
+    while running.returncode is None:
+        with suppress(httpx.TransportError):
+            return bool(await metrics(room))
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def metrics(room: Room) -> bytes:
+    """Read what Prometheus would read."""
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        shown = await http.get(f"http://{room.env['EJECT_METRICS_ADDRESS']}/metrics")
+    return shown.raise_for_status().content
 
 
 @asynccontextmanager
