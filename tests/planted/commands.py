@@ -97,7 +97,7 @@ async def watched_while_steps_are_retried(scene: Scene) -> None:
 def looks_secret(scene: Scene) -> tuple[str, str]:
     """A token, and a part of a share."""
     shares = json.loads(scene.customer.generate_response.get_secret_value())
-    return scene.echo()["id"], shares["ED25519"]["share"][100:190]
+    return scene.token, shares["ED25519"]["share"][100:190]
 
 
 @scenario()
@@ -188,7 +188,7 @@ async def files_that_hold_secrets(scene: Scene) -> None:
     """Each command that reads a file is given one with shares, or a token, that is not what it wants."""
     await scene.claimable()
     shares = scene.customer.generate_response.get_secret_value()
-    token = scene.echo()["id"]
+    token = scene.token
     claim = await scene.done("claim", *client(scene), "--by", "the owner")
     bundle = scene.bundle(claim)
     body = scene.folder / "generate.json"

@@ -83,8 +83,7 @@ async def completion_fails_with_an_echo(scene: Scene) -> None:
 @scenario()
 async def headers_hold_secrets(scene: Scene) -> None:
     """`Retry-After` and others are whatever they want."""
-    token = scene.world.sandbox.mint_session(scene.customer.client_id)
-    scene.keep("token in a header", token)
+    token = scene.token
     held = {"Retry-After": token, "X-Portal-Trace-Id": token, "WWW-Authenticate": f"Bearer {token}"}
     scene.fault("fetch_shares", 429, headers=held)
     scene.fault("back_up", 503, headers=held)
@@ -120,8 +119,7 @@ async def parks_and_leaves(scene: Scene, failure: Failure) -> None:
 @scenario(quick=True)
 async def a_redirect_holds_a_token(scene: Scene) -> None:
     """It is not followed, and its place is not told."""
-    token = scene.world.sandbox.mint_session(scene.customer.client_id)
-    scene.keep("token in a redirect", token)
+    token = scene.token
     where = {"Location": f"{scene.world.sandbox.url}/api/v3/clients/me?session={token}"}
     scene.fault("fetch_shares", 302, headers=where)
     await parks_and_leaves(scene, Failure.PORTAL_REFUSED)
@@ -145,16 +143,14 @@ async def a_share_of_another_type(scene: Scene) -> None:
 @scenario()
 async def a_token_of_another_type(scene: Scene) -> None:
     """An object stands where a session token should."""
-    echo = scene.echo()
-    scene.fault("mint_session", 200, {"clientSessionToken": {"token": echo["id"]}, **echo})
+    scene.fault("mint_session", 200, {"clientSessionToken": {"token": scene.token}, **scene.echo()})
     await parks_and_leaves(scene, Failure.REPLY_UNREADABLE)
 
 
 @scenario()
 async def a_token_with_a_line_break(scene: Scene) -> None:
     """No header takes it."""
-    token = scene.world.sandbox.mint_session(scene.customer.client_id)
-    scene.keep("broken token", token)
+    token = scene.token
     scene.fault("mint_session", 200, {"clientSessionToken": f"{token}\r\nX: {token}"})
     await parks_and_leaves(scene, Failure.CREDENTIAL_REJECTED)
 
@@ -184,8 +180,7 @@ async def a_share_that_is_nearly_right(scene: Scene) -> None:
 @scenario()
 async def a_share_in_the_place_of_an_id(scene: Scene) -> None:
     """The pair's id is the share, then a token that has the form of an id."""
-    token = scene.world.sandbox.mint_session(scene.customer.client_id)
-    scene.keep("token as an id", token)
+    token = scene.token
     shares = made(scene)
     shares["SECP256K1"]["id"] = shares["SECP256K1"]["share"]
     scene.fault("back_up", 200, shares)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,14 @@ class Scene:
         self.secrets[f"{self.name}: {name}"] = secret
         return secret
 
+    @cached_property
+    def token(self) -> str:
+        """A session token of the client."""
+        return self.keep("session token", self.world.sandbox.mint_session(self.customer.client_id))
+
     def echo(self) -> dict[str, Any]:
         """A body that repeats every secret that Portal was or could have been sent, in several places."""
-        token = self.keep("session token", self.world.sandbox.mint_session(self.customer.client_id))
+        token = self.token
         custodian = self.world.sandbox.custodian_key.get_secret_value()
         key, shares = (
             self.customer.api_key.get_secret_value(),

@@ -97,6 +97,8 @@ def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, ur
         ("minimum_cooling_off", SECRET, "Input should be a valid timedelta"),
         ("log_level", SECRET, "String should match pattern"),
         ("log_level", "debug", "String should match pattern"),
+        ("metrics_address", SECRET, "String should match pattern"),
+        ("metrics_address", "localhost:9464", "String should match pattern"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(
