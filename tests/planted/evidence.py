@@ -103,10 +103,12 @@ async def _played(place: Place, scenarios: tuple[Scenario, ...]) -> list[Scene]:
 
     # First those that start workers of their own, which take longest.
     order = sorted(scenarios, key=lambda chosen: chosen.room in SERVED)
-    async with asyncio.TaskGroup() as group:
-        control = group.create_task(put_everywhere(place))
-        tasks = [group.create_task(one(chosen)) for chosen in order]
-    return [task.result() for task in (*tasks, control)]
+    playing = (*(one(chosen) for chosen in order), put_everywhere(place))
+    # Each to its end, so that what one ends in is not what its neighbours were cut short by.
+    scenes = await asyncio.gather(*playing, return_exceptions=True)
+    if failed := [scene for scene in scenes if isinstance(scene, Exception)]:
+        raise ExceptionGroup("scenarios went otherwise", failed)
+    return [scene for scene in scenes if isinstance(scene, Scene)]
 
 
 async def _shown(place: Place) -> Channels:

@@ -212,12 +212,9 @@ async def shares_in_fields_that_nobody_reads(scene: Scene) -> None:
 async def a_share_in_the_place_of_an_address(scene: Scene) -> None:
     """A published address, and the name of its chain, are a share."""
     client = scene.world.sandbox.client(scene.customer.client_id)
-    share = made(scene)["ED25519"]["share"]
-    client["metadata"]["namespaces"]["eip155"]["address"] = share
-    scene.fault("read_client", 200, client)
-    client = scene.world.sandbox.client(scene.customer.client_id)
-    client["metadata"]["namespaces"][share] = client["metadata"]["namespaces"]["eip155"]
-    scene.fault("read_client", 200, client)
+    share, spaces = made(scene)["ED25519"]["share"], client["metadata"]["namespaces"]
+    for wrong in ({"eip155": spaces["eip155"] | {"address": share}}, {share: spaces["eip155"]}):
+        scene.fault("read_client", 200, client | {"metadata": {"namespaces": spaces | wrong}})
     await scene.start()
     park = await scene.parked(Failure.REPLY_UNREADABLE)
     await scene.retried(await scene.retried_in_vain(park, Failure.REPLY_UNREADABLE))
