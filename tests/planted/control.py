@@ -63,12 +63,12 @@ def _new(scene: Scene, name: str) -> str:
 async def _as_a_client_id(scene: Scene, secret: str) -> None:
     """An eject of a client that is called so: refused, and told to people and the receiver."""
     named = Scene(ROOM, scene.place, scene.room, scene.world, scene.folder, _called(scene.customer, secret))
-    receiver, before = scene.place.receiver, len(scene.place.receiver.taken)
+    receiver = scene.place.receiver
     await starter.start(scene.world.client, scene.world.request(named.customer))
     await named.ends(End.REFUSED)
     await named.done("status", "--client", named.customer.client_id)
     async with asyncio.timeout(60), receiver.changed:
-        await receiver.changed.wait_for(lambda: len(receiver.taken) > before)
+        await receiver.changed.wait_for(lambda: named.customer.client_id in "".join(receiver.bodies))
 
 
 def _called(customer: Customer, secret: str) -> Customer:

@@ -8,7 +8,8 @@ import pytest
 import starter
 from contracts.failures import Failure
 from contracts.stages import End, Stage
-from tests.planted.scene import DAY, Scene, scenario
+from tests.planted.scenario import scenario
+from tests.planted.scene import DAY, Scene
 
 CLOSED = DAY + timedelta(minutes=1)
 

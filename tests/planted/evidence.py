@@ -18,7 +18,8 @@ from tests.harness.secrets import decoded, outside_sealed
 from tests.planted.control import ROOM, put_everywhere
 from tests.planted.known import CONTROL, secrets_of_all
 from tests.planted.place import Place, approvers_of, bring_up
-from tests.planted.scene import Scenario, Scene, play
+from tests.planted.scenario import Scenario, play
+from tests.planted.scene import Scene
 
 # Rooms with one worker for all that happens in them.
 SERVED = {"simple", "strict"}

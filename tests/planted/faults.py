@@ -5,7 +5,8 @@ from typing import Any
 
 from contracts.failures import Failure
 from contracts.stages import End, Stage
-from tests.planted.scene import Scene, scenario
+from tests.planted.scenario import scenario
+from tests.planted.scene import Scene
 
 
 @scenario(quick=True)

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from contracts.stages import End, Stage
 from runtime.development import line_of
 from tests.planted.place import metrics
-from tests.planted.scene import Scene, scenario
+from tests.planted.scenario import scenario
+from tests.planted.scene import Scene
 
 ODD_WORKER = ("-m", "tests.harness.odd_worker")
 

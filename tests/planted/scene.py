@@ -1,11 +1,9 @@
 """One scenario: a client with secrets of its own, what happens to it, and what is remembered of it."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +24,7 @@ from ejects.visibility import describe
 from tests.harness.portal import Customer
 from tests.harness.processes import run
 from tests.harness.secrets import ages, outside_sealed, share_secrets
-from tests.harness.world import PATIENCE, Owner, World
+from tests.harness.world import PATIENCE, World
 from tests.planted.place import Place, Room
 
 DAY = timedelta(days=1)
@@ -220,55 +218,3 @@ class Scene:
             self.keep(part, secret)
         self.keep(f"{name} (nonce)", half.nonce)
         self.keep(f"{name} (cipher text)", age.splitlines()[4])
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A way an eject can go; `quick` ones are the spread of the default suite.
-
-    `room` names the worker that serves it; where it is the scenario's own name, it brings its own workers.
-    """
-
-    name: str
-    play: Callable[[Scene], Awaitable[None]]
-    room: str
-    quick: bool
-
-
-SCENARIOS: dict[str, Scenario] = {}
-Play = Callable[[Scene], Awaitable[None]]
-
-
-def scenario(room: str | None = "simple", *, quick: bool = False) -> Callable[[Play], Play]:
-    """Put a function into the table; without a room it has one of its own, which nobody serves."""
-
-    def put(play: Play) -> Play:
-        name = getattr(play, "__name__")  # noqa: B009 (a callable need not have one)
-        assert name not in SCENARIOS, name
-        SCENARIOS[name] = Scenario(name, play, room or name.replace("_", "-"), quick)
-        return play
-
-    return put
-
-
-async def play(chosen: Scenario, place: Place) -> Scene:
-    """Play a scenario in its room; what it kept."""
-    room = place.rooms[chosen.room]
-    folder = place.folder / "scenes" / chosen.name
-    folder.mkdir(parents=True)
-    world = replace(room.world, owner=Owner(folder / "owner"))
-    customer = world.sandbox.seed()
-    scene = Scene(chosen.name, place, room, world, folder, customer)
-    scene.keep("client key", customer.api_key.get_secret_value())
-    identity = folder / "identity"
-    world.owner.identity.save(identity)
-    scene.keep("owner's identity", identity.read_text().splitlines()[-1])
-    for curve, made in json.loads(customer.generate_response.get_secret_value()).items():
-        for part, secret in share_secrets(f"signing share {curve}", made["share"]).items():
-            scene.keep(part, secret)
-    try:
-        await chosen.play(scene)
-    except BaseException as error:
-        error.add_note(f"in the scenario {chosen.name}")
-        raise
-    return scene
