@@ -1,6 +1,7 @@
 """Secrets where they do not belong: in words, in files, in proofs, in settings."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
