@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as NotJsonError
 
 from contracts.approvals import ApproverKey, Guards
 from contracts.base import sentence
@@ -155,3 +156,5 @@ def load_settings() -> Settings:
         return Settings(_secrets_dir=folder)
     except ValidationError as error:
         raise SettingsError(f"Settings are wrong: {sentence(error)}") from None
+    except NotJsonError as error:  # its text names the field and never the value, which its cause has
+        raise SettingsError(f"Settings are wrong: {error}: it is not JSON") from None

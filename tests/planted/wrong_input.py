@@ -164,9 +164,7 @@ async def settings_that_are_wrong(scene: Scene) -> None:
         {"EJECT_SECRETS_DIR": secret},
     ):
         code, _ = await scene.cli("--role", "all", program="worker.py", **settings)
-        assert code == 2, settings
-    code, _ = await scene.cli("--role", secret, program="worker.py")
-    assert code == 2
+        assert code == 2, list(settings)
     body = ("deposit", *client(scene), "--file", "-")
     code, _ = await scene.cli(*body, stdin=secret, EJECT_CLIENT_RECIPIENT=identity)
     assert code != 0

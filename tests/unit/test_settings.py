@@ -109,6 +109,16 @@ def test_a_wrong_setting_is_named_without_its_value(
     assert wrong().startswith(f"Settings are wrong: {name}: {words}")
 
 
+@pytest.mark.parametrize("name", ["approvers", "requesters"])
+def test_a_setting_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As a sentence about its field, and without what stands there."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", SECRET)
+    said = wrong()
+    assert f'"{name}"' in said
+    assert said.endswith("it is not JSON")
+    assert SECRET not in said
+
+
 def test_not_even_the_error_behind_the_sentence_holds_a_value() -> None:
     """Who builds settings without `load_settings`, as a test or a script does, prints no value either."""
     with pytest.raises(ValidationError) as caught:
