@@ -76,10 +76,18 @@ def canonical(message: BaseModel) -> bytes:
     return json.dumps(message.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
 
 
+def _name(step: str) -> str:
+    """A field's name; an unknown one is the caller's own text, and could be a key as well."""
+    try:
+        return _plain_words(step)
+    except ValueError:
+        return "(a name that looks like a secret)"
+
+
 def sentence(error: ValidationError) -> str:
     """Say what is wrong with a message in one sentence that names each field and never its value."""
     parts = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        field = ".".join(str(step) for step in problem["loc"]) or "message"
+        field = ".".join(_name(str(step)) for step in problem["loc"]) or "message"
         parts.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

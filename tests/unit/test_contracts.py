@@ -249,6 +249,7 @@ def test_a_proof_of_right_form_is_taken(signature: str) -> None:
         (Proof, PROOF | {"wallet": f"../{SECRET}"}, "wallet: "),
         (Proof, PROOF | {"opened": {"client": SECRET}}, "opened.client: "),
         (Proof, PROOF | {"opened": {"owner": "1" * 64}}, "opened.owner.[key]: "),
+        (Proof, PROOF | {SECRET: "1"}, "(a name that looks like a secret): Extra inputs"),
         (Proof, PROOF | {"key": SECRET}, "key: Extra"),
         (Prove, {"proofs": []}, "proofs: "),
         (Prove, {"proofs": [PROOF] * 17}, "proofs: "),
