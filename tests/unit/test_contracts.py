@@ -249,7 +249,6 @@ def test_a_proof_of_right_form_is_taken(signature: str) -> None:
         (Proof, PROOF | {"wallet": f"../{SECRET}"}, "wallet: "),
         (Proof, PROOF | {"opened": {"client": SECRET}}, "opened.client: "),
         (Proof, PROOF | {"opened": {"owner": "1" * 64}}, "opened.owner.[key]: "),
-        (Proof, PROOF | {SECRET: "1"}, "(a name that looks like a secret): Extra inputs"),
         (Proof, PROOF | {"key": SECRET}, "key: Extra"),
         (Prove, {"proofs": []}, "proofs: "),
         (Prove, {"proofs": [PROOF] * 17}, "proofs: "),
@@ -266,6 +265,15 @@ def test_a_proof_of_right_form_is_taken(signature: str) -> None:
 def test_a_bad_command_is_refused_in_a_sentence(model: Any, body: dict[str, Any], begins: str) -> None:
     """Updates are as strict as the request: the field by name, its value never."""
     assert told(model, body).startswith(begins)
+
+
+def test_a_field_whose_name_looks_like_a_secret_is_not_named() -> None:
+    """An unknown field is the caller's own text: a file of another kind may have keys as names."""
+    name = "sandbox-session-" + "aB3" * 12
+    with pytest.raises(ValidationError) as caught:
+        Proof.model_validate(PROOF | {name: "1"})
+    assert sentence(caught.value).startswith("(a name that looks like a secret): Extra inputs")
+    assert name not in sentence(caught.value)
 
 
 def test_a_message_is_strict_and_a_result_is_not() -> None:
