@@ -175,7 +175,7 @@ def deployment_of(build_id: str) -> WorkerDeploymentConfig:
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
     settings.fit(role)
-    client = await connect(settings)
+    client = await connect(settings, metrics=settings.metrics_address)
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
         await require_search_attributes(client)

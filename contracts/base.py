@@ -47,8 +47,12 @@ class _Silent(BaseModel):
         )
 
 
+def _shown(step: str | int) -> str:
+    return str(step) if isinstance(step, int) or _NAME.fullmatch(step) else "[hidden]"
+
+
 def _unnamed(problem: Any) -> InitErrorDetails:
-    steps = (s if isinstance(s, int) or _NAME.fullmatch(s) else "[hidden]" for s in problem["loc"])
+    steps = (step if isinstance(step, int) else _shown(step) for step in problem["loc"])
     return {
         "type": problem["type"],
         "loc": tuple(steps),
@@ -120,6 +124,6 @@ def sentence(error: ValidationError) -> str:
     """Say what is wrong with a message in one sentence that names each field and never its value."""
     parts = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        field = ".".join(str(step) for step in problem["loc"]) or "message"
+        field = ".".join(_shown(step) for step in problem["loc"]) or "message"
         parts.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)

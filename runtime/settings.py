@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as NotJsonError
 
 from contracts.approvals import ApproverKey, Guards
 from contracts.base import sentence
@@ -133,6 +134,9 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$",
         description="host:port where the codec server listens",
     )
+    metrics_address: str | None = Field(
+        default=None, pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$", description="ip:port for Prometheus"
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     build_id: BuildId | None = Field(
         default=None, description="this version's name; Temporal then gives a worker only what is its own"
@@ -216,3 +220,5 @@ def load_settings() -> Settings:
         return Settings(_secrets_dir=folder)
     except ValidationError as error:
         raise SettingsError(f"Settings are wrong: {sentence(error)}") from None
+    except NotJsonError as error:  # its text names the field and never the value, which its cause has
+        raise SettingsError(f"Settings are wrong: {error}: it is not JSON") from None

@@ -8,6 +8,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
+    PrometheusConfig,
     Runtime,
     TelemetryConfig,
     TelemetryFilter,
@@ -21,11 +22,12 @@ class TemporalUnreachableError(Exception):
     """Temporal does not answer; the text says where it was looked for."""
 
 
-async def connect(settings: Settings | None = None) -> Client:
+async def connect(settings: Settings | None = None, *, metrics: str | None = None) -> Client:
     """Connect as Temporal's own environment and profiles say; localhost:7233 where they say nothing.
 
     What is encrypted follows from these settings, or from those of the environment, so that nobody writes
-    plain text by forgetting them.
+    plain text by forgetting them. `metrics` is the host:port at which this process shows its metrics to
+    Prometheus.
     """
     converter = data_converter((settings or load_settings()).codec())
     try:
@@ -34,7 +36,7 @@ async def connect(settings: Settings | None = None) -> Client:
         raise SettingsError("Temporal's profile cannot be read: see TEMPORAL_PROFILE and its file") from None
     config.setdefault("target_host", "localhost:7233")
     try:
-        return await Client.connect(**config, data_converter=converter, runtime=_runtime())
+        return await Client.connect(**config, data_converter=converter, runtime=_runtime(metrics))
     except RuntimeError:
         raise TemporalUnreachableError(
             f"Temporal does not answer at {config['target_host']}, or not with these credentials: "
@@ -43,8 +45,20 @@ async def connect(settings: Settings | None = None) -> Client:
 
 
 @cache
-def _runtime() -> Runtime:
+def _runtime(metrics: str | None) -> Runtime:
     """The SDK's core, whose own lines would otherwise go to standard output as text."""
     forwarded = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
     levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=forwarded)))
+    shown = None
+    if metrics:
+        shown = PrometheusConfig(
+            metrics, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        )
+    try:
+        return Runtime(
+            telemetry=TelemetryConfig(logging=LoggingConfig(levels, forwarding=forwarded), metrics=shown)
+        )
+    except ValueError:
+        raise SettingsError(
+            f"EJECT_METRICS_ADDRESS {metrics} cannot be listened at: name a free ip:port of this machine"
+        ) from None

@@ -1,67 +1,52 @@
-"""No share, cipher text, token or key outside sealed files; and the search finds one that is put there."""
+"""No secret outside sealed files, in whichever way an eject goes; and the search finds what is put there."""
 
-import shutil
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from contracts.names import released_prefix
-from contracts.stages import End, Stage
-from runtime.development import process
-from tests.harness.odd_worker import ODDITIES
-from tests.harness.processes import environment
-from tests.harness.secrets import decoded, leaks, outside_sealed, secrets_of
-from tests.harness.world import World
-
-LEAKS = {
-    "leaks_into_the_log": "the worker's log",
-    "leaks_into_a_failure": "the history",
-    "leaks_into_the_vault": "the vault",
-}
+from tests.planted.control import EXPECTED
+from tests.planted.evidence import Evidence, gather
+from tests.planted.known import CONTROL
+from tests.planted.table import ALL, SPREAD
 
 
-async def found_in_a_whole_eject(world: World, folder: Path, *worker: str) -> list[str]:
-    """Eject a client with trouble on the way, its worker logging at debug level; what leaked where."""
-    customer = world.sandbox.seed()
-    log = folder / "worker.log"
-    for call in ("back_up", "fetch_shares", "confirm_backup", "complete_client"):
-        body = {"error": "no", "echo": world.sandbox.custodian_key.get_secret_value()}
-        world.sandbox.fault(call, "status", status=500, body=body)
-    env = environment(**world.environment(), EJECT_LOG_LEVEL="DEBUG")
-    vault_before: list[str] = []
-    async with process(sys.executable, *worker, env=env, log=log):
-        handle = await world.start(customer)
-        await world.reach(handle, Stage.AWAITING_CLAIM)
-        vault_before += outside_sealed(world.vault_folder)
-        answer = await world.claim(customer)
-        files = folder / "files"
-        shutil.copytree(world.vault_folder / released_prefix(answer.eject_id), files)
-        vault_before += outside_sealed(world.vault_folder)
-        await world.prove(customer, world.proofs(answer))
-        receipt = await world.end(handle)
-    assert receipt.end is End.EJECTED
-    texts = {path: path.read_text() for path in [log]}
-    assert "worker.serving" in texts[log], "the log was written"
-    channels: dict[str, Iterable[str]] = {
-        "the history": list(decoded(await world.history(handle))),
-        "the worker's log": texts.values(),
-        "the vault": [*vault_before, *outside_sealed(world.vault_folder)],
-    }
-    secrets = secrets_of(world, customer, sorted(files.rglob("*.json")))
-    assert len(secrets) > 20, "there is something to search for"
-    return leaks(channels, secrets)
+def controlled(evidence: Evidence, channel: str) -> bool:
+    """Whether the control's secret of a channel was found there, encoded as it was put there."""
+    secret, encoding = EXPECTED[channel]
+    return any(
+        name.startswith(CONTROL) and name.endswith(secret) and form.startswith(encoding)
+        for name, form in evidence.found[channel]
+    )
 
 
-async def test_a_whole_eject_leaks_nothing(workerless: World, tmp_path: Path) -> None:
-    """History (JSON and every payload), debug log, vault outside sealed files: no secret in any form."""
-    assert await found_in_a_whole_eject(workerless, tmp_path, "worker.py", "--role", "all") == []
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def spread(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """What a spread of the scenarios wrote, and the control."""
+    return await gather(tmp_path_factory.mktemp("planted"), SPREAD)
 
 
-@pytest.mark.parametrize(("oddity", "channel"), LEAKS.items())
-async def test_a_leak_is_found(workerless: World, tmp_path: Path, oddity: str, channel: str) -> None:
-    """The search can fail: a share that is put into a channel is found in that channel."""
-    assert oddity in ODDITIES
-    found = await found_in_a_whole_eject(workerless, tmp_path, "-m", "tests.harness.odd_worker", oddity)
-    assert any("share" in leak and leak.endswith(f"in {channel}") for leak in found), found
+async def test_no_planted_secret_is_found_anywhere(spread: Evidence) -> None:
+    """Server's file, histories, attributes, memos, failures, logs, metrics, vault, notices, command line."""
+    assert spread.leaks == []
+    assert len(spread.search.secrets) > 1000, "there is something to search for"
+
+
+@pytest.mark.parametrize("channel", EXPECTED)
+async def test_a_secret_that_is_put_into_a_channel_is_found(spread: Evidence, channel: str) -> None:
+    """The search can fail: each channel has a secret of the control's, and the scenarios write there too."""
+    assert controlled(spread, channel), sorted(n for n in spread.found[channel] if CONTROL in n[0])
+    assert spread.found.keys() == EXPECTED.keys()
+
+
+@pytest.mark.chaos
+async def test_no_planted_secret_is_found_over_all_scenarios(
+    tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every end, every park and every fault, in one place; and its controls."""
+    evidence = await gather(tmp_path_factory.mktemp("planted"), ALL)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{evidence.summary}\n")
+    assert evidence.leaks == []
+    assert len(evidence.scenarios) >= 40
+    assert [channel for channel in EXPECTED if not controlled(evidence, channel)] == []

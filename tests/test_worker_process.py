@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import Process
@@ -131,6 +132,16 @@ async def test_it_says_where_it_looked_for_temporal(workerless: World, role: str
 async def test_it_refuses_a_namespace_that_is_not_there(workerless: World, role: str) -> None:
     """A mistyped namespace is one sentence with its name, whichever the role."""
     assert "mistyped" in await refused(role, settings_of(workerless, TEMPORAL_NAMESPACE="mistyped"))
+
+
+async def test_it_refuses_an_address_for_metrics_that_is_taken(workerless: World) -> None:
+    """Two workers of one machine need one each: the second says so, and does not serve unseen."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        sentence = await refused("custodian", settings_of(workerless, EJECT_METRICS_ADDRESS=address))
+    assert sentence == f"EJECT_METRICS_ADDRESS {address} cannot be listened at: " + (
+        "name a free ip:port of this machine"
+    )
 
 
 async def test_it_refuses_an_unknown_role(workerless: World) -> None:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         challenge,
     )
     from contracts.receipt import ProvenWallet
-    from contracts.sealing import bundle_digest
+    from contracts.sealing import bundle_digest, commitment
     from contracts.steps import Release, Released
     from contracts.wallets import Wallet
     from contracts.window import RELEASE_GRACE
@@ -128,6 +128,12 @@ class Handover:
             if set(proof.opened) != set(self._commitments(proof)):
                 raise refusal(
                     f"The proof for wallet {proof.wallet} must open each of its halves and no other"
+                )
+            # Here, so that it never enters history: a device of somebody's own could send the random bytes,
+            # or the key, where their hash belongs.
+            if any(commitment(proof.opened[r]) != c for r, c in self._commitments(proof).items()):
+                raise refusal(
+                    f"The opened values for wallet {proof.wallet} are not those inside its sealed files"
                 )
 
     async def prove(self, command: Prove) -> ProveAnswer:

@@ -5,17 +5,20 @@ output and then waits to be killed, or goes on at SIGUSR1. Without a role it has
 """
 
 import asyncio
+import base64
+import json
 import signal
 import sys
 from typing import Any
 
 import structlog
+from temporalio import activity
 
 import worker
 from activities import back_up
 from contracts.failures import Failure, StepError
 from contracts.sealing import SealedFile
-from custody import sealing
+from custody import vault
 from custody.vault import Vault
 from portal.client import ClientApi
 from portal.custodian import CustodianApi
@@ -79,39 +82,36 @@ def after_portals_204() -> None:
     ClientApi.complete = patched  # type: ignore[method-assign]
 
 
-def leaks_into_the_log() -> None:
-    """The share that is sealed is logged."""
-    original = sealing.seal_half
+def fails_with_a_share() -> None:
+    """A defect whose error, its cause and its frames hold the share that was to be sealed."""
 
     async def patched(**given: Any) -> SealedFile:
-        structlog.get_logger().info("leak", share=given["share"].get_secret_value())
-        return await original(**given)
+        share = given["share"].get_secret_value()
+        try:
+            json.loads(f"{{{share}")
+        except ValueError as error:
+            raise KeyError(share, given) from error
+        raise RuntimeError(share)
 
     back_up.seal_half = patched  # type: ignore[attr-defined]
 
 
-def leaks_into_a_failure() -> None:
-    """The first attempt fails with the share in its text."""
-    original = sealing.seal_half
-    failed: list[bool] = []
+def speaks_plain_http_to_its_store() -> None:
+    """To an object store of this machine, which has no certificate."""
+    vault._BOUNDED["allow_http"] = True
+
+
+def leaks_everywhere() -> None:
+    """The share that is sealed goes, each time in another encoding, wherever a worker could put it."""
+    leaked = Vault(str(load_settings().vault_url))
 
     async def patched(**given: Any) -> SealedFile:
-        if not failed:
-            failed.append(True)
-            raise StepError(Failure.PORTAL_UNAVAILABLE, f"leak {given['share'].get_secret_value()}")
-        return await original(**given)
-
-    back_up.seal_half = patched  # type: ignore[attr-defined]
-
-
-def leaks_into_the_vault() -> None:
-    """The share lies in the clear beside its sealed file."""
-    original = sealing.seal_half
-
-    async def patched(**given: Any) -> SealedFile:
-        share = given["share"].get_secret_value().encode()
-        await Vault(str(load_settings().vault_url)).replace("receipts/leak.txt", share)
-        return await original(**given)
+        share = given["share"].get_secret_value()
+        number = json.loads(base64.b64decode(share + "=" * (-len(share) % 4)))["share"]
+        structlog.get_logger().debug("leak", share=f"{int(number):064x}")
+        activity.metric_meter().with_additional_attributes({"share": number}).create_counter("leak").add(1)
+        await leaked.replace(f"held/{given['client_id']}/leak.txt", str(list(number.encode()))[1:-1].encode())
+        raise StepError(Failure.PORTAL_UNAVAILABLE, base64.b64encode(f"leak {number}".encode()).decode())
 
     back_up.seal_half = patched  # type: ignore[attr-defined]
 
@@ -123,9 +123,9 @@ ODDITIES = {
         after_portal_answered_a_half,
         after_the_vault_was_written,
         after_portals_204,
-        leaks_into_the_log,
-        leaks_into_a_failure,
-        leaks_into_the_vault,
+        fails_with_a_share,
+        speaks_plain_http_to_its_store,
+        leaks_everywhere,
     )
 }
 

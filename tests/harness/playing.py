@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHistory
 
-from ejects.approvers import make_key
+from custody.keys import make_key
 from tests.harness.portal import running_sandbox
 from tests.harness.receiver import Receiver
 from tests.harness.secrets import decoded, leaks, secrets_of

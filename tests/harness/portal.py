@@ -90,6 +90,13 @@ class Sandbox:
             "/api/v3/clients/me/backup-share-pairs", json=confirm, headers=headers
         ).raise_for_status()
 
+    def mint_session(self, client_id: str) -> str:
+        """A session token of a client's, as the worker mints its own."""
+        headers = {"Authorization": f"Bearer {self.custodian_key.get_secret_value()}"}
+        path = f"/api/v3/custodians/me/clients/{client_id}/sessions"
+        answer = self._http.post(path, json={}, headers=headers).raise_for_status()
+        return str(answer.json()["clientSessionToken"])
+
     def client(self, client_id: str) -> dict[str, Any]:
         """A client as the custodian reads it."""
         headers = {"Authorization": f"Bearer {self.custodian_key.get_secret_value()}"}

@@ -1,4 +1,4 @@
-"""The search for secrets: what is secret in one eject, where it could turn up, in which forms."""
+"""What is secret in one eject, and the texts of where it could turn up."""
 
 import base64
 import json
@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHistory
 
 from contracts.sealing import Half
 from tests.harness.portal import Customer
+from tests.harness.search import Search
 from tests.harness.world import World
 
 SEALED = re.compile(r"-----BEGIN AGE ENCRYPTED FILE-----.*?-----END AGE ENCRYPTED FILE-----", re.S)
@@ -35,17 +36,17 @@ def secrets_of(world: World, customer: Customer, files: Iterable[Path]) -> dict[
     found |= {f"any share like {curve}": made["share"][:16] for curve, made in signing.items()}
     found["any custodian share"] = "clientPartialPubKey_x"
     for curve, made in signing.items():
-        found |= _share_secrets(f"signing share {curve}", made["share"])
+        found |= share_secrets(f"signing share {curve}", made["share"])
     for file in files:
         sealed = json.loads(file.read_text())
-        found[f"cipher text {file.name}"] = "".join(sealed["age"].splitlines()[1:3])
+        found[f"cipher text {file.name}"] = sealed["age"].splitlines()[4]
         half = Half.model_validate_json(world.owner.identity.open(sealed["age"]) or b"")
-        found |= _share_secrets(f"{half.role} half {half.wallet}", half.share)
+        found |= share_secrets(f"{half.role} half {half.wallet}", half.share)
         found[f"{half.role} nonce {half.wallet}"] = half.nonce
     return found
 
 
-def _share_secrets(name: str, share: str) -> dict[str, str]:
+def share_secrets(name: str, share: str) -> dict[str, str]:
     """A share by its secret numbers and, in base64, by parts of its text: Temporal cuts long failures."""
     if share.startswith("{"):
         text, parts = share, {}
@@ -56,17 +57,6 @@ def _share_secrets(name: str, share: str) -> dict[str, str]:
         k: v for k, v in json.loads(text).items() if k in ("share", "p", "q", "pailler_p", "pailler_q")
     }
     return parts | {f"{name} ({k})": str(v) for k, v in numbers.items()}
-
-
-def forms(secret: str) -> set[str]:
-    """A secret as itself, in base64 at each of its three places, in hex, decimal as hex, and JSON-escaped."""
-    raw = secret.encode()
-    # Cut to what does not depend on the neighbours of the secret in a longer text.
-    shifted = {base64.b64encode(b"\0" * n + raw)[4 if n else 0 : -4].decode() for n in range(3)}
-    found = {secret, raw.hex(), json.dumps(secret)[1:-1], *shifted}
-    if secret.isdigit():
-        found.add(f"{int(secret):064x}")
-    return found
 
 
 def decoded(history: WorkflowHistory) -> Iterator[str]:
@@ -90,6 +80,13 @@ def _payloads(value: Any) -> Iterator[str]:
             yield from _payloads(inner)
 
 
+def ages(folder: Path) -> Iterator[str]:
+    """Every armoured age text in the files under a folder."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield from SEALED.findall(path.read_text(errors="replace").replace("\\n", "\n"))
+
+
 def outside_sealed(folder: Path) -> Iterator[str]:
     """The text of every file under a folder without its sealed parts."""
     for path in sorted(folder.rglob("*")):
@@ -99,13 +96,6 @@ def outside_sealed(folder: Path) -> Iterator[str]:
 
 
 def leaks(channels: Mapping[str, Iterable[str]], secrets: Mapping[str, str]) -> list[str]:
-    """Which secret was found where; empty when nothing leaked."""
-    found = []
-    for channel, texts in channels.items():
-        for text in texts:
-            found += [
-                f"{name} in {channel}"
-                for name, secret in secrets.items()
-                if any(form in text for form in forms(secret))
-            ]
-    return sorted(set(found))
+    """Which secret was found where, in which encoding; empty when nothing leaked."""
+    texts = {channel: [text.encode() for text in given] for channel, given in channels.items()}
+    return Search(secrets).leaks(texts)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from temporalio.client import Client
@@ -33,19 +33,12 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     Returns its address, and how to end it.
     """
     port = free_port()
-    command = [temporal_cli(), "server", "start-dev", "--headless", "--log-level", "error"]
-    command += ["--port", str(port)]
-    for setting in (
-        "frontend.WorkflowTimeSkippingEnabled=true",
-        "frontend.WorkflowPauseEnabled=true",
-        *SERVER_SETTINGS,
-    ):
-        command += ["--dynamic-config-value", setting]
-    for key in attributes.ALL:
-        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
-    for process in ("main", *(f"gw{number}" for number in range(processes))):
-        for kind in ("tests", "processes", "versions", "elsewhere"):
-            command += ["--namespace", f"{kind}-{process}"]
+    namespaces = [
+        f"{kind}-{process}"
+        for process in ("main", *(f"gw{number}" for number in range(processes)))
+        for kind in ("tests", "processes", "versions", "elsewhere")
+    ]
+    command = server_command(port, namespaces, "--log-level", "error")
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def end() -> None:
@@ -55,13 +48,32 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     return f"127.0.0.1:{port}", end
 
 
-async def connected(namespace: str, codec: EjectCodec | None = None) -> Client:
-    """A client of the server in one namespace, once it answers; without a codec it speaks plain JSON."""
+def server_command(port: int, namespaces: Iterable[str], *more: str) -> list[str]:
+    """How the development server is started with what every eject and test needs."""
+    command = [temporal_cli(), "server", "start-dev", "--headless", "--port", str(port), *more]
+    for setting in (
+        "frontend.WorkflowTimeSkippingEnabled=true",
+        "frontend.WorkflowPauseEnabled=true",
+        *SERVER_SETTINGS,
+    ):
+        command += ["--dynamic-config-value", setting]
+    for key in attributes.ALL:
+        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+    for namespace in namespaces:
+        command += ["--namespace", namespace]
+    return command
+
+
+async def connected(namespace: str, codec: EjectCodec | None = None, *, address: str | None = None) -> Client:
+    """A client of a server, that of all tests unless named, in one namespace, once it answers.
+
+    Without a codec it speaks plain JSON.
+    """
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with suppress(RuntimeError):
                 return await Client.connect(
-                    os.environ[ADDRESS],
+                    address or os.environ[ADDRESS],
                     namespace=namespace,
                     data_converter=data_converter(codec or EjectCodec({})),
                 )

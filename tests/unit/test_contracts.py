@@ -258,6 +258,15 @@ def test_a_bad_command_is_refused_in_a_sentence(model: Any, body: dict[str, Any]
     assert told(model, body).startswith(begins)
 
 
+def test_a_field_whose_name_looks_like_a_secret_is_not_named() -> None:
+    """An unknown field is the caller's own text: a file of another kind may have keys as names."""
+    name = "sandbox-session-" + "aB3" * 12
+    with pytest.raises(ValidationError) as caught:
+        Proof.model_validate(PROOF | {name: "1"})
+    assert sentence(caught.value).startswith("[hidden]: Extra inputs")
+    assert name not in sentence(caught.value)
+
+
 def test_a_message_is_strict_and_a_result_is_not() -> None:
     """A typing error of a person is told; a field of a newer worker is passed over."""
 

@@ -99,6 +99,8 @@ def test_a_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, ur
         ("minimum_cooling_off", SECRET, "Input should be a valid timedelta"),
         ("log_level", SECRET, "String should match pattern"),
         ("log_level", "debug", "String should match pattern"),
+        ("metrics_address", SECRET, "String should match pattern"),
+        ("metrics_address", "localhost:9464", "String should match pattern"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_value(
@@ -107,6 +109,16 @@ def test_a_wrong_setting_is_named_without_its_value(
     """A guard beyond its bounds is refused, as is what does not parse."""
     monkeypatch.setenv(f"EJECT_{name.upper()}", value)
     assert wrong().startswith(f"Settings are wrong: {name}: {words}")
+
+
+@pytest.mark.parametrize("name", ["approvers", "requesters"])
+def test_a_setting_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As a sentence about its field, and without what stands there."""
+    monkeypatch.setenv(f"EJECT_{name.upper()}", SECRET)
+    said = wrong()
+    assert f'"{name}"' in said
+    assert said.endswith("it is not JSON")
+    assert SECRET not in said
 
 
 def test_not_even_the_error_behind_the_sentence_holds_a_value() -> None:
