@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from contracts.failures import Failure, StepError
 from portal.calls import Call, RawReply, decide
+from portal.profiles import DIRECT, Profile
 from portal.replies import Reply
 
 R = TypeVar("R", bound=Reply)
@@ -40,10 +41,13 @@ async def send(
     credential: SecretStr,
     *,
     ids: dict[str, str] | None = None,
+    query: dict[str, str] | None = None,
     body: dict[str, Any] | None = None,
+    profile: Profile = DIRECT,
 ) -> R:
     """Make one call and read its answer; every failure, transport's included, is raised as `StepError`."""
-    path = call.path.format_map({name: quote(value, safe="") for name, value in (ids or {}).items()})
+    places = {name: quote(value, safe="") for name, value in (ids or {}).items()}
+    path = call.path.format_map({"clients": profile.clients} | places)
     trace = str(uuid.uuid4())
     secret = credential.get_secret_value()
     if not _CREDENTIAL.fullmatch(secret):
@@ -52,13 +56,13 @@ async def send(
             Failure.CREDENTIAL_REJECTED, f"The credential for '{call.name}' is not one: copy it again"
         )
     headers = {
-        "Authorization": f"Bearer {secret}",
+        **profile.credential(secret),
         "X-Portal-Trace-Id": trace,
         # A few compressed bytes could unfold into all of a worker's memory.
         "Accept-Encoding": "identity",
     }
     try:
-        async with http.stream(call.method, path, json=body, headers=headers) as response:
+        async with http.stream(call.method, path, params=query, json=body, headers=headers) as response:
             reply = RawReply(
                 response.status_code,
                 {name.lower(): value for name, value in response.headers.items()},
@@ -75,7 +79,7 @@ async def send(
             f"Portal's answer to '{call.name}' was lost: {type(error).__name__} (trace {trace})",
         ) from None
     try:
-        return decide(call, reply, _date(reply))
+        return decide(call, reply, _date(reply), profile)
     except StepError as failed:
         raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after) from None
 

@@ -22,13 +22,13 @@ from contracts.receipt import Receipt, Status
 from contracts.request import EjectRequest
 from contracts.stages import Stage
 from custody.vault import Vault
+from device.backups import OwnersBackup
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
-from portal.http import portal_client
 from runtime.settings import Settings, WorkerRole
 from tests.harness.portal import Customer, Sandbox
-from worker import activities_of, make_worker
+from worker import activities_of, hosts_of, make_worker
 
 # How long anything may take that needs no time to pass; only a hang ever reaches it.
 PATIENCE = 60
@@ -41,11 +41,13 @@ class Owner:
         self.identity = Identity.generate()
         self.folder = folder
 
-    def open(self, answer: ClaimAnswer, vault: Path) -> tuple[OpenedWallet, ...]:
+    def open(
+        self, answer: ClaimAnswer, vault: Path, backup: OwnersBackup | None = None
+    ) -> tuple[OpenedWallet, ...]:
         """Fetch the released files as they are named, and rebuild the keys."""
         copy = self.folder / answer.eject_id
         shutil.copytree(vault / released_prefix(answer.eject_id), copy, dirs_exist_ok=True)
-        return open_bundle(self.identity, answer, copy)
+        return open_bundle(self.identity, answer, copy, backup or OwnersBackup())
 
 
 @dataclass
@@ -223,9 +225,8 @@ async def serving(world: World) -> AsyncIterator[None]:
     """A worker of both roles inside this process."""
     settings = world.settings
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(portal_client(settings.portal_url))
-        enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        served = activities_of(WorkerRole.ALL, settings, http, enclave)
+        hosts = await stack.enter_async_context(hosts_of(settings))
+        served = activities_of(WorkerRole.ALL, settings, hosts)
         for queue, activities in served.items():
             await stack.enter_async_context(make_worker(world.client, queue, activities))
         yield
