@@ -8,16 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import control, control_clients
+from sandbox import control, control_clients, gateway
 from sandbox.calls import Route, serve
 from sandbox.control_common import ControlError
+from sandbox.errors import RefusedError
 from sandbox.portal import Portal, open_portal
 from sandbox.routes import ROUTES
 
 
-def make_app(state: Path | None = None, custodian_key: str | None = None) -> FastAPI:
+def make_app(
+    state: Path | None = None, custodian_key: str | None = None, gateway_key: str | None = None
+) -> FastAPI:
     """Make a sandbox over a state file, or in memory. `app.state.portal` is its inside."""
-    portal = open_portal(state, custodian_key)
+    portal = open_portal(state, custodian_key, gateway_key)
     app = FastAPI(title="Portal sandbox", version="3.0")
     app.state.portal = portal
     for route in ROUTES:
@@ -25,8 +28,8 @@ def make_app(state: Path | None = None, custodian_key: str | None = None) -> Fas
             route.path,
             _endpoint(route, portal),
             methods=[route.method],
-            name=route.call,
-            operation_id=route.call,
+            name=route.operation,
+            operation_id=route.operation,
             summary=route.work.__doc__,
             tags=[route.surface.value],
         )
@@ -49,6 +52,8 @@ async def _control_error(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.reason}, error.status)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for this type)
+    if request.url.path.startswith("/v4/"):
+        return gateway.refusal(RefusedError(error.detail, error.status_code, "not.found"))
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)

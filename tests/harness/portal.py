@@ -27,9 +27,10 @@ class Customer:
 class Sandbox:
     """The control API of one running sandbox."""
 
-    def __init__(self, url: str, custodian_key: str) -> None:
+    def __init__(self, url: str, custodian_key: str, gateway_key: str = "") -> None:
         self.url = url
         self.custodian_key = SecretStr(custodian_key)
+        self.gateway_key = SecretStr(gateway_key)
         self.seeded: list[str] = []
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
@@ -124,7 +125,9 @@ def running_sandbox(state: Path) -> Iterator[Sandbox]:
     threading.Thread(target=serve).start()
     try:
         assert ready.wait(30), "the sandbox did not start"
-        sandbox = Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.portal.custodian_key)
+        portal = app.state.portal
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sandbox = Sandbox(url, portal.custodian_key, portal.gateway_key)
         try:
             yield sandbox
         finally:

@@ -94,7 +94,7 @@ async def test_one_line_on_stdout_and_no_secret_in_the_log(tmp_path: Path) -> No
     """Stdout has the ready line and no more; the log at debug level has paths, and no credential or share."""
     key = "key-of-this-test"
     with process("--log-level", "debug", env={"SANDBOX_CUSTODIAN_API_KEY": key}) as (running, ready):
-        assert set(ready) == {"url", "custodian_api_key"}
+        assert set(ready) == {"url", "custodian_api_key", "gateway_api_key"}
         assert ready["custodian_api_key"] == key
         assert ready["url"].startswith("http://127.0.0.1:")
         async with connected(ready) as box:
