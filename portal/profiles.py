@@ -5,7 +5,6 @@ is known to do stands in its profile; what nobody has documented is named in `UN
 does so that the answer does not matter.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,18 +34,13 @@ class Profile:
     def meaning(self, status: int, body: bytes) -> Failure | None:
         """What only this provider means by a status; None where it means what everybody does.
 
-        Tatum answers 403 both for a missing permission, as `{statusCode, errorCode, message}`, and for
-        used-up credits. Its page on authentication errors shows the latter as bare words about a limit of
-        credits, without any code: so an answer with a code is final, and bare words about credits pass.
+        Tatum answers 403 both where a permission is missing, which is final, and where the plan's credits are
+        used up, which passes. No code tells them apart in its documents; the published text of the latter
+        speaks of credits.
         """
-        if not (self.credits_are_403 and status == 403) or b"credits" not in body.lower():
-            return None
-        try:
-            parsed = json.loads(body)
-        except (ValueError, RecursionError):
-            parsed = None
-        coded = isinstance(parsed, dict) and "errorCode" in parsed
-        return None if coded else Failure.PORTAL_THROTTLED
+        if self.credits_are_403 and status == 403 and b"credits" in body.lower():
+            return Failure.PORTAL_THROTTLED
+        return None
 
 
 PROFILES: Mapping[Provider, Profile] = {

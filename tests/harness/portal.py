@@ -78,11 +78,12 @@ class Sandbox:
         entries: list[dict[str, Any]] = answer["entries"]
         return entries
 
-    def back_up(self, customer: Customer) -> None:
-        """The client backs up by itself, and confirms it."""
+    def back_up(self, customer: Customer) -> str:
+        """The client backs up by itself, keeps its shares (the enclave's answer), and confirms it."""
         headers = {"Authorization": f"Bearer {customer.api_key.get_secret_value()}"}
         body = {"generateResponse": customer.generate_response.get_secret_value()}
-        shares = self._http.post("/v1/backup", json=body, headers=headers).raise_for_status().json()
+        made = self._http.post("/v1/backup", json=body, headers=headers).raise_for_status()
+        shares = made.json()
         confirm = {
             "backupSharePairIds": [share["id"] for share in shares.values()],
             "status": "STORED_CLIENT_BACKUP_SHARE",
@@ -90,6 +91,7 @@ class Sandbox:
         self._http.patch(
             "/api/v3/clients/me/backup-share-pairs", json=confirm, headers=headers
         ).raise_for_status()
+        return made.text
 
     def client(self, client_id: str) -> dict[str, Any]:
         """A client as the custodian reads it."""

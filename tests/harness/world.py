@@ -138,13 +138,13 @@ class World:
         """The owner asks for the bundle."""
         return await starter.claim(self.client, customer.client_id, Claim(claimed_by="ada"))
 
-    def rebuild(self, answer: ClaimAnswer) -> tuple[OpenedWallet, ...]:
+    def rebuild(self, answer: ClaimAnswer, backup: OwnersBackup | None = None) -> tuple[OpenedWallet, ...]:
         """The owner's device rebuilds the keys."""
-        return self.owner.open(answer, self.vault_folder)
+        return self.owner.open(answer, self.vault_folder, backup)
 
-    def proofs(self, answer: ClaimAnswer) -> Prove:
+    def proofs(self, answer: ClaimAnswer, backup: OwnersBackup | None = None) -> Prove:
         """The owner's device signs the challenge of every wallet."""
-        return prove(answer, self.rebuild(answer))
+        return prove(answer, self.rebuild(answer, backup))
 
     async def prove(self, customer: Customer, proofs: Prove) -> Any:
         """Hand the proofs in."""
