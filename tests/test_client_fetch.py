@@ -123,7 +123,7 @@ async def test_the_close_wins_over_lost_reads(world: World) -> None:
     for _ in range(15):
         if not await world.forward(handle, timedelta(minutes=1)):
             break
-    assert (await world.end(handle)).end is End.EXPIRED
+    assert (await handle.result()).end is End.EXPIRED
     closes = world.portal_closes(customer)
     assert all(close <= world.sandbox.now() for close in closes)
     once_in_each_window(world, customer)
