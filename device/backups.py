@@ -2,9 +2,10 @@
 
 A cipher text of an earlier eject is age, which an identity opens. One of Portal's SDKs is opened by the
 wallet's own app, whose result the owner gives as a file: the share of one curve as the enclave answers it,
-or the JSON of both curves.
+or the JSON of both curves, in which the SDKs write each share as JSON and the enclave as base64.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -62,9 +63,15 @@ def _shares(text: str, curve: Curve) -> Iterator[str]:
         found = [inner for name, inner in value.items() if name.upper() == curve]
         value = found[0] if found else value
     if isinstance(value, dict):
-        value = value.get("share")
+        value = text if "backupSharePairId" in value else value.get("share")
     if isinstance(value, str):
-        yield value
+        yield _packed(value)
+
+
+def _packed(share: str) -> str:
+    """A share as the enclave writes it, where it was written as bare JSON."""
+    bare = share.strip()
+    return base64.b64encode(bare.encode()).decode().rstrip("=") if bare.startswith("{") else bare
 
 
 def _pair(share: str, curve: Curve) -> str | None:

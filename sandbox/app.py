@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox import control, control_clients, gateway
+from sandbox import control, control_backups, control_clients, gateway
 from sandbox.calls import Route, serve
 from sandbox.control_common import ControlError
 from sandbox.errors import RefusedError
@@ -35,6 +35,7 @@ def make_app(
         )
     app.include_router(control.router)
     app.include_router(control_clients.router)
+    app.include_router(control_backups.router)
     app.add_exception_handler(ControlError, _control_error)
     app.add_exception_handler(HTTPException, _http_error)
     return app

@@ -42,8 +42,13 @@ def make_wallet(store: Store, client_id: str, curve: Curve, now: datetime) -> tu
     return wallet_id, make_share(store, wallet, "signing", now)
 
 
-def make_share(store: Store, wallet: sqlite3.Row, kind: str, now: datetime) -> dict[str, str]:
-    """Split a wallet's key anew, keep the custodian's half, and answer the client's as `{share, id}`."""
+def make_share(
+    store: Store, wallet: sqlite3.Row, kind: str, at: datetime, *, method: str = "UNKNOWN", status: str = ""
+) -> dict[str, str]:
+    """Split a wallet's key anew, keep the custodian's half, and answer the client's as `{share, id}`.
+
+    A backup pair is incomplete unless a status is given.
+    """
     pair_id = new_id()
     pair = make_pair(
         CURVES[wallet["curve"]],
@@ -54,11 +59,11 @@ def make_share(store: Store, wallet: sqlite3.Row, kind: str, now: datetime) -> d
     )
     # Signing pairs count as stored at once: the call that confirms them is no part of an eject. The method
     # is "UNKNOWN" as the enclave's back up names none (inferred from Portal's default of that name).
-    status = "completed" if kind == "signing" else "incomplete"
+    status = status or ("completed" if kind == "signing" else "incomplete")
     store.run(
         "INSERT INTO pairs (id, client_id, wallet_id, kind, created_at, custodian_share, status,"
-        " backup_method) VALUES (?, ?, ?, ?, ?, ?, ?, 'UNKNOWN')",
-        *(pair_id, wallet["client_id"], wallet["id"], kind, stamp(now), pair.custodian, status),
+        " backup_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        *(pair_id, wallet["client_id"], wallet["id"], kind, stamp(at), pair.custodian, status, method),
     )
     return {"share": pair.client, "id": pair_id}
 

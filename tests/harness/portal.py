@@ -34,9 +34,9 @@ class Sandbox:
         self.seeded: list[str] = []
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
-    def seed(self) -> Customer:
-        """A new client with both wallets."""
-        made = self._post("/_sandbox/seed", {})
+    def seed(self, **shape: Any) -> Customer:
+        """A new client with both wallets, or of another shape."""
+        made = self._post("/_sandbox/seed", shape)
         self.seeded.append(made["client_id"])
         return Customer(
             made["client_id"], SecretStr(made["client_api_key"]), SecretStr(made["generate_response"])
@@ -77,6 +77,10 @@ class Sandbox:
         answer = self._http.get("/_sandbox/journal", params=filters).raise_for_status().json()
         entries: list[dict[str, Any]] = answer["entries"]
         return entries
+
+    def add_backup(self, client_id: str, form: str, **more: Any) -> dict[str, Any]:
+        """One more pair for each wallet, made earlier: its shares, and what opens its cipher text."""
+        return self._post(f"/_sandbox/clients/{client_id}/backups", {"form": form, **more})
 
     def back_up(self, customer: Customer) -> str:
         """The client backs up by itself, keeps its shares (the enclave's answer), and confirms it."""

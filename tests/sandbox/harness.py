@@ -57,9 +57,9 @@ class Box:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    async def seed(self) -> Owner:
-        """Make a client that has generated."""
-        return Owner(**await self.control("seed", {}))
+    async def seed(self, **shape: Any) -> Owner:
+        """Make a client that has generated, with both wallets or of another shape."""
+        return Owner(**await self.control("seed", shape))
 
     async def read(self, client_id: str) -> Any:
         """Read a client as the custodian."""
