@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from nacl.secret import SecretBox
 
-import starter
 from contracts.failures import Failure
 from contracts.names import Role
-from contracts.owner import ClaimAnswer
 from contracts.stages import End, Stage
 from device.backups import OwnersBackup
 from device.errors import DeviceError
 from device.identity import Identity
+from portal.custodian import CustodianApi
+from portal.replies import ClientReply
 from tests.harness.portal import Customer
 from tests.harness.world import World
 
@@ -69,7 +69,7 @@ async def park_of(world: World, customer: Customer) -> tuple[str, Failure]:
 @pytest.mark.parametrize("form", ["enclave", "sdk"])
 @pytest.mark.parametrize("means", ["age", "app"])
 async def test_what_portal_keeps_is_handed_over_and_opened(world: World, form: str, means: str) -> None:
-    """One cipher text for each pair, or one for both curves: both halves are in the bundle, and no pair is new."""
+    """A cipher text for each pair, or one for both curves: both halves are in the bundle, no pair is new."""
     customer, backup, handle = await claimable(world, form, means)
     answer = await world.claim(customer)
     assert {(file.role, file.pair) for file in answer.files} == {
@@ -128,16 +128,23 @@ async def test_without_a_completed_backup_it_is_refused(world: World, status: st
     assert len(receipt.reasons) == 2
 
 
-async def test_a_backup_made_meanwhile_parks_before_the_window_opens(world: World) -> None:
+async def test_a_backup_made_meanwhile_parks_before_the_window_opens(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever backs up between the check and the window may hold another share: nothing is opened."""
     customer = world.sandbox.seed()
     backed_up(world, customer, "enclave")
-    handle = await world.start(customer, backup="existing", cooling_off="PT24H")
-    await world.reach(handle, Stage.COOLING_OFF)
-    world.sandbox.fault("read_client", "status", status=503, times=1)
-    await world.forward(handle, DAY - timedelta(minutes=1))
-    # The check after the cooling-off sees the first backup only; enabling sees the second too.
-    await _between_check_and_enable(world, customer, handle)
+    reads: list[str] = []
+    read = CustodianApi.read_client
+
+    async def counted(self: CustodianApi, client_id: str) -> ClientReply:
+        reads.append(client_id)
+        if len(reads) == 2:  # the check has read, enable eject reads again
+            backed_up(world, customer, "enclave", seconds_ago=0)
+        return await read(self, client_id)
+
+    monkeypatch.setattr(CustodianApi, "read_client", counted)
+    handle = await world.start(customer, backup="existing")
     await world.reach(handle, Stage.PARKED)
     assert await park_of(world, customer) == ("enable_eject", Failure.WALLETS_CHANGED)
     assert world.sandbox.journal(client_id=customer.client_id, effect="window_set") == []
@@ -145,9 +152,7 @@ async def test_a_backup_made_meanwhile_parks_before_the_window_opens(world: Worl
     assert (await world.end(handle)).end is End.CANCELLED
 
 
-async def test_a_cipher_text_that_changes_meanwhile_parks(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cipher_text_that_changes_meanwhile_parks(world: World) -> None:
     """What is read must be what stood beside the custodian share."""
     customer = world.sandbox.seed()
     backup = backed_up(world, customer, "enclave")
@@ -163,7 +168,7 @@ async def test_a_cipher_text_that_changes_meanwhile_parks(
 
 
 async def test_an_extension_after_the_close_hands_both_halves_over_anew(world: World) -> None:
-    """They are fetched and sealed again for the new claim; what was opened of the first bundle still counts."""
+    """They are fetched and sealed again for a new claim; what was opened of the first still counts."""
     customer, backup, handle = await claimable(world, "enclave")
     first = await world.claim(customer)
     early = world.proofs(first, backup.means)
@@ -176,9 +181,3 @@ async def test_an_extension_after_the_close_hands_both_halves_over_anew(world: W
     assert all(key.text for key in world.rebuild(second, backup.means))
     await world.prove(customer, early)
     assert (await world.end(handle)).end is End.EJECTED
-
-
-def test_a_fresh_claim_without_a_client_half_is_refused(world: World) -> None:
-    """Only an existing backup may lack one: a fresh bundle without it is not whole."""
-    answer = ClaimAnswer.model_fields["backup"].default
-    assert answer == "fresh"
