@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -11,9 +12,18 @@ from starlette.responses import JSONResponse, Response
 from sandbox import control, control_backups, control_clients, gateway
 from sandbox.calls import Route, serve
 from sandbox.control_common import ControlError
+from sandbox.describing import describe
 from sandbox.errors import RefusedError
 from sandbox.portal import Portal, open_portal
 from sandbox.routes import ROUTES
+
+
+class _App(FastAPI):
+    """An app whose calls read their requests by themselves, so that their table describes them."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Describe every call, for `/openapi.json`."""
+        return describe()
 
 
 def make_app(
@@ -21,7 +31,7 @@ def make_app(
 ) -> FastAPI:
     """Make a sandbox over a state file, or in memory. `app.state.portal` is its inside."""
     portal = open_portal(state, custodian_key, gateway_key)
-    app = FastAPI(title="Portal sandbox", version="3.0")
+    app = _App()
     app.state.portal = portal
     for route in ROUTES:
         app.add_api_route(
@@ -29,9 +39,6 @@ def make_app(
             _endpoint(route, portal),
             methods=[route.method],
             name=route.operation,
-            operation_id=route.operation,
-            summary=route.work.__doc__,
-            tags=[route.surface.value],
         )
     app.include_router(control.router)
     app.include_router(control_clients.router)

@@ -86,5 +86,5 @@ class EnableEject(Body):
 class Complete(Body):
     """Complete for the whole client (Client API)."""
 
-    client_platform: str | None = None
-    client_platform_version: str | None = None
+    client_platform: str = ""
+    client_platform_version: str = ""

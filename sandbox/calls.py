@@ -124,13 +124,13 @@ async def serve(route: Route, portal: Portal, request: Request) -> Response:
     # At the gateway `Authorization` counts for nothing: it must not even name a client.
     token = request.headers.get(gateway.HEADER) if route.surface is Surface.GATEWAY else _bearer(request)
     path = dict(request.path_params)
-    named = path.get("client_id") or credentials.client_of(portal.store, token, portal.clock.now())
+    named = path.get("clientId") or credentials.client_of(portal.store, token, portal.clock.now())
     fault = portal.faults.take(route.call, named)
     if fault is not None and (instead := await fault.before(request)) is not None:
-        _note(portal, route, instead.status_code, named, path.get("wallet_id"), fault=fault.kind)
+        _note(portal, route, instead.status_code, named, path.get("walletId"), fault=fault.kind)
         return instead
     call = Call(
-        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("wallet_id")
+        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("walletId")
     )
     has_header = "authorization" in request.headers
     if fault is None:

@@ -16,7 +16,7 @@ def read_client_as_itself(call: Call) -> Reply:
 def store_cipher_text(call: Call) -> Reply:
     """Keep a pair's encrypted client share, opaque to Portal; repeating it is safe."""
     body = call.body(StoreCipherText)
-    pair = pair_of(call, call.path["pair_id"])
+    pair = pair_of(call, call.path["backupSharePairId"])
     sql = "UPDATE pairs SET cipher_text = ? WHERE id = ?"
     call.portal.store.run(sql, body.client_cipher_text, pair["id"])
     return Reply(effect="cipher_text_stored")
@@ -24,7 +24,7 @@ def store_cipher_text(call: Call) -> Reply:
 
 def read_cipher_text(call: Call) -> Reply:
     """Answer what was stored; the 404 for nothing stored is inferred."""
-    pair = pair_of(call, call.path["pair_id"], unknown=404)
+    pair = pair_of(call, call.path["backupSharePairId"], unknown=404)
     if pair["cipher_text"] is None:
         raise RefusedError("Cipher text not found", 404)
     return Reply(CipherTextResponse(cipher_text=pair["cipher_text"]))

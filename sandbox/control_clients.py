@@ -101,6 +101,8 @@ async def sign(request: Request) -> Response:
     wallets = [wallet for wallet in wallets_of(portal.store, client_id) if wallet["curve"] == wanted.curve]
     if not client["signing"]:
         raise ControlError("signing is switched off for this client", 409)
+    if client["ejected_at"] is not None and portal.switch("signing_ends_with_eject"):
+        raise ControlError("the client has been ejected", 409)
     if not wallets:
         raise ControlError("the client has no wallet of this curve", 409)
     signature = CURVES[wanted.curve].sign(int(wallets[0]["secret"]), bytes.fromhex(wanted.message_hex))

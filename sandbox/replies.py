@@ -26,9 +26,7 @@ PairStatus = Literal[
 class Answer(BaseModel):
     """What every answer has in common: camelCase names on the wire."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, extra="forbid"
-    )
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
 
 class ErrorResponse(Answer):

@@ -17,8 +17,8 @@ _CUSTODIANS: Mapping[Surface, str] = {
 
 
 def _custodians(surface: Surface, base: str) -> tuple[Route, ...]:
-    one = base + "/{client_id}"
-    shares = one + "/wallets/{wallet_id}/ejectable-backup-shares"
+    one = base + "/{clientId}"
+    shares = one + "/wallets/{walletId}/ejectable-backup-shares"
     return (
         Route(
             *("create_client", surface, "POST", base, custodian.create_client),
@@ -63,11 +63,17 @@ ROUTES = (
         gives=(replies.ClientResponse,),
     ),
     Route(
-        *("store_cipher_text", _CL, "PATCH", _PAIRS + "/{pair_id}", client.store_cipher_text),
+        *("store_cipher_text", _CL, "PATCH", _PAIRS + "/{backupSharePairId}", client.store_cipher_text),
         takes=bodies.StoreCipherText,
     ),
     Route(
-        *("read_cipher_text", _CL, "GET", _PAIRS + "/{pair_id}/cipher-text", client.read_cipher_text),
+        *(
+            "read_cipher_text",
+            _CL,
+            "GET",
+            _PAIRS + "/{backupSharePairId}/cipher-text",
+            client.read_cipher_text,
+        ),
         gives=(replies.CipherTextResponse,),
         unknown=True,
     ),
@@ -78,13 +84,13 @@ ROUTES = (
         bare_errors=True,
     ),
     Route(
-        *("fetch_shares_as_client", _CL, "GET", _ME + "/wallets/{wallet_id}/ejectable-backup-shares"),
+        *("fetch_shares_as_client", _CL, "GET", _ME + "/wallets/{walletId}/ejectable-backup-shares"),
         ejectable.fetch_shares_as_client,
         gives=(replies.EjectableBackupSharesResponse, replies.WrappedEjectableBackupSharesResponse),
         query=(Query("backupMethod", {"type": "string", "enum": [*bodies.BACKUP_METHODS]}, required=True),),
     ),
     Route(
-        *("complete_wallet", _CL, "PATCH", _ME + "/wallets/{wallet_id}/complete-eject"),
+        *("complete_wallet", _CL, "PATCH", _ME + "/wallets/{walletId}/complete-eject"),
         completion.complete_wallet,
     ),
     Route(

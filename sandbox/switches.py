@@ -24,6 +24,9 @@ class Switches(Strict):
     empty_200: bool = False
     """A reply without a body is a 200. Off, it is a 204."""
 
+    signing_ends_with_eject: bool = False
+    """An ejected client's key signs no more, as Tatum claims; Portal says that it only records the eject."""
+
     sparse_clients: bool = False
     """Clients are shown without what may be absent: only ids, curves, keys, pairs with their status, and
     the times that are set."""
