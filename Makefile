@@ -29,8 +29,9 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY) ## The page of messages, from the messages.
+docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.messages
+	@$(BIN)/python -m docs.contradictions
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:

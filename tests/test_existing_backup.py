@@ -1,14 +1,19 @@
 """The owner rebuilds from a backup that was made before the eject, in each form in which Portal keeps one."""
 
+import asyncio
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from nacl.secret import SecretBox
 
 from contracts.failures import Failure
-from contracts.names import Role
+from contracts.names import Role, released_prefix
+from contracts.owner import Prove
 from contracts.stages import End, Stage
 from device.backups import OwnersBackup
 from device.errors import DeviceError
@@ -16,6 +21,7 @@ from device.identity import Identity
 from portal.custodian import CustodianApi
 from portal.replies import ClientReply
 from tests.harness.portal import Customer
+from tests.harness.processes import environment
 from tests.harness.world import World
 
 DAY = timedelta(days=1)
@@ -82,6 +88,40 @@ async def test_what_portal_keeps_is_handed_over_and_opened(world: World, form: s
     await world.prove(customer, proofs)
     assert (await world.end(handle)).end is End.EJECTED
     assert world.sandbox.journal(client_id=customer.client_id, call="back_up") == []
+
+
+async def test_an_app_decrypts_what_the_device_writes_out(world: World, tmp_path: Path) -> None:
+    """By the device's commands: cipher texts out, the app's result in, proofs out."""
+    customer, backup, handle = await claimable(world, "sdk")
+    answer = await world.claim(customer)
+    world.owner.identity.save(tmp_path / "owner.key")
+    (tmp_path / "claim.json").write_text(answer.model_dump_json())
+    files = world.vault_folder / released_prefix(answer.eject_id)
+    bundle = ["--identity", "owner.key", "--claim", "claim.json", "--files", str(files)]
+
+    async def device(command: str, *more: str) -> str:
+        run = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "device", command, *bundle, *more],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    await device("cipher-texts", "--out", "sealed")
+    box = SecretBox(bytes.fromhex(backup.made["secret_box_key"]))
+    texts = [path.read_text() for path in sorted((tmp_path / "sealed").iterdir())]
+    assert len(texts) == 2
+    (tmp_path / "plain.json").write_bytes(box.decrypt(bytes.fromhex(texts[0])))
+    assert "rebuilt" in await device("open", "--backup", "plain.json")
+    proofs = Prove.model_validate_json(await device("sign", "--backup", "plain.json"))
+    await world.prove(customer, proofs)
+    assert (await world.end(handle)).end is End.EJECTED
 
 
 async def test_an_own_backup_has_no_file_and_no_opened_value(world: World) -> None:

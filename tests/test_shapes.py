@@ -53,8 +53,7 @@ async def test_wrapped_and_flat_bodies_of_the_clients_fetch(world: World) -> Non
     """Portal answers either."""
     world.sandbox.switch(wrap_client_fetch=True)
     customer = world.sandbox.seed()
-    asked = {"fetch_as": "client", "backup_method": "GDRIVE"}
-    await leaves(world, customer, "existing", **asked)
+    await leaves(world, customer, "existing", fetch_as="client", backup_method="GDRIVE")
 
 
 @pytest.mark.parametrize(
