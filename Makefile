@@ -39,8 +39,9 @@ format: $(READY)
 histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps what is recorded now.
 	@$(BIN)/python -m tests.histories $(if $(KEEP),--keep $(KEEP))
 
-docs: $(READY) ## The page of messages, from the messages.
+docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.messages
+	@$(BIN)/python -m docs.contradictions
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:

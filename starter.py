@@ -24,7 +24,7 @@ from contracts.commands import Cancel, Extend, Resolve
 from contracts.owner import Claim, Prove
 from contracts.parks import Retry
 from contracts.receipt import Receipt
-from contracts.request import EjectRequest, digest_of
+from contracts.request import Backup, BackupMethod, EjectRequest, FetchAs, digest_of
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from custody.vault import Vault
@@ -139,6 +139,16 @@ def _start(  # noqa: PLR0917 (typer passes options by name)
     requested_by: Annotated[str, typer.Option(help="Who asks; stands in the receipt as asserted.")],
     reason: Why,
     replace_backup: Annotated[bool, typer.Option(help="The eject may replace the only backup.")] = False,
+    backup: Annotated[Backup, typer.Option(help="Make a fresh backup, or use the existing one.")] = (
+        Backup.FRESH
+    ),
+    fetch_as: Annotated[
+        FetchAs, typer.Option(help="Whose credential fetches the custodian half.")
+    ] = FetchAs.CUSTODIAN,
+    backup_method: Annotated[
+        BackupMethod | None,
+        typer.Option(help="How the existing backup was encrypted; for --fetch-as client."),
+    ] = None,
     approvals: Annotated[int, typer.Option(help="Ask for more approvals than the settings demand.")] = 0,
     cooling_off: Annotated[str, typer.Option(help="Ask for a longer wait after them, as PT24H.")] = "PT0S",
 ) -> None:
@@ -151,6 +161,9 @@ def _start(  # noqa: PLR0917 (typer passes options by name)
             "requested_by": requested_by,
             "reason": reason,
             "replace_backup": replace_backup,
+            "backup": backup,
+            "fetch_as": fetch_as,
+            "backup_method": backup_method,
             "approvals": approvals,
             "cooling_off": cooling_off,
         }

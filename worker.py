@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
@@ -28,6 +28,7 @@ from activities.confirm_backup import ConfirmBackupStep
 from activities.enable_eject import EnableEjectStep
 from activities.errors import ActivityBoundary, unexpected
 from activities.fetch_shares import FetchSharesStep
+from activities.read_cipher_texts import ReadCipherTextsStep
 from activities.release import ReleaseStep
 from activities.restore_backup import RestoreBackupStep
 from activities.send_notice import SendNoticeStep
@@ -43,7 +44,8 @@ from ejects.nexus_service import EjectHandler
 from ejects.registering import lacking
 from portal.client import Clients
 from portal.custodian import CustodianApi
-from portal.http import portal_client
+from portal.hosts import Hosts, open_hosts
+from portal.profiles import PROFILES
 from runtime import logs
 from runtime.process import forbid_core_dumps, leave
 from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
@@ -64,8 +66,18 @@ RUNNER = SandboxedWorkflowRunner()
 log = structlog.get_logger()
 
 
+def hosts_of(settings: Settings) -> AbstractAsyncContextManager[Hosts]:
+    """Connections to the hosts that the settings name."""
+    return open_hosts(
+        settings.provider,
+        portal_url=settings.portal_url,
+        enclave_url=settings.enclave_url,
+        gateway_url=settings.gateway_url,
+    )
+
+
 def activities_of(
-    role: WorkerRole, settings: Settings, http: httpx.AsyncClient, enclave: httpx.AsyncClient
+    role: WorkerRole, settings: Settings, hosts: Hosts
 ) -> dict[TaskQueue, list[Callable[..., Any]]]:
     """The steps of a role with what they need, by queue; `SettingsError` for a missing or wrong setting."""
     settings.fit(role)
@@ -73,20 +85,24 @@ def activities_of(
         vault = Vault(str(settings.vault_url))
     except ValueError as error:
         raise SettingsError(f"EJECT_VAULT_URL {error}") from None
-    portal = CustodianApi(http, settings.custodian_api_key or SecretStr(""))
+    profile = PROFILES[settings.provider]
+    portal = CustodianApi(hosts.custodian, settings.custodian_api_key or SecretStr(""), profile)
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
     if role is not WorkerRole.CLIENT:
+        # With a minted session token, whatever the client role's credential is.
+        fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
         queues[TaskQueue.EJECT] = [
             CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
             EnableEjectStep(portal).enable_eject,
-            FetchSharesStep(portal, vault).fetch_shares,
+            fetching.fetch_shares,
+            fetching.fetch_shares_as_client,
             ShrinkWindowStep(portal).shrink_window,
             ReleaseStep(vault).release,
             PurgeStep(vault).purge,
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
             verify_approval,
-            *notices_of(settings, http),
+            *notices_of(settings, hosts.portal),
         ]
         queues[TaskQueue.NEXUS] = []
     if role is not WorkerRole.CUSTODIAN:
@@ -97,11 +113,12 @@ def activities_of(
             raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
         deposits = Deposits(vault, identity)
         strict = settings.credential(role) is ClientCredential.STRICT
-        clients = Clients(http, enclave, deposits.api_key if strict else portal.mint_session)
+        clients = Clients(hosts.portal, hosts.enclave, deposits.api_key if strict else portal.mint_session)
         queues[TaskQueue.CLIENT] = [
             ConfirmBackupStep(clients, vault).confirm_backup,
+            ReadCipherTextsStep(clients, vault).read_cipher_texts,
             RestoreBackupStep(clients, vault).restore_backup,
-            CompleteStep(clients).complete,
+            CompleteStep(clients, settings.completion or profile.completion).complete,
             DeleteDepositStep(vault).delete_deposit,
         ]
         queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
@@ -184,9 +201,8 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(portal_client(settings.portal_url))
-        enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        served = activities_of(role, settings, http, enclave)
+        hosts = await stack.enter_async_context(hosts_of(settings))
+        served = activities_of(role, settings, hosts)
         workers = [make_worker(client, queue, does, settings.build_id) for queue, does in served.items()]
         for worker in workers:
             await stack.enter_async_context(worker)

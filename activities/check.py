@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from temporalio import activity
 
-from activities.wallets import require_client, wallets_of
+from activities.wallets import completed_of, require_client, wallets_of
 from contracts.approvals import Guards
 from contracts.failures import Failure, StepError
+from contracts.request import Backup
 from contracts.steps import Check, Checked
 from custody.sealing import is_recipient
 from portal.custodian import CustodianApi
@@ -38,13 +39,14 @@ class CheckStep:
         require_client(client, what.client_id)
         wallets = wallets_of(client)
         if client.ejected_at is None:
-            problems += unfit(client, replace_backup=what.replace_backup)
+            problems += unfit(client, what)
         return Checked(
             wallets=wallets,
             problems=tuple(problems),
             ejected_at=client.ejected_at,
             guards=guards,
             notices=self.notices,
+            completed=completed_of(client),
         )
 
 
@@ -67,8 +69,8 @@ def guarded(what: Check, demanded: Guards) -> tuple[Guards, list[str]]:
     return guards, problems
 
 
-def unfit(client: ClientReply, *, replace_backup: bool) -> list[str]:
-    """All reasons why this client cannot be ejected with a fresh backup."""
+def unfit(client: ClientReply, what: Check) -> list[str]:
+    """All reasons why this client cannot be ejected with the backup that is asked for."""
     problems = []
     if client.environment.backup_with_portal_enabled is False:
         problems.append("The client's environment manages its backups itself: Portal holds no share to fetch")
@@ -81,8 +83,14 @@ def unfit(client: ClientReply, *, replace_backup: bool) -> list[str]:
         if count > 1:
             # A backup answers with one share per curve and does not say whose.
             problems.append(f"The client has {count} {curve} wallets, and a backup can be told for one only")
-    backed_up = any(pair.completed for wallet in keyed for pair in wallet.backup_share_pairs)
-    if backed_up and not client.environment.is_multi_backup_enabled and not replace_backup:
+    completed = completed_of(client)
+    if what.backup is Backup.EXISTING:
+        problems += [
+            f"Wallet {wallet} has no completed backup: start again with backup fresh"
+            for wallet, pairs in completed.items()
+            if not pairs
+        ]
+    elif any(completed.values()) and not (client.environment.is_multi_backup_enabled or what.replace_backup):
         problems.append(
             "The client has a backup and the environment keeps one only: "
             "start again with replace_backup if the eject may replace it"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.clock import AttemptClock
-from activities.wallets import require_unchanged
+from activities.wallets import completed_of, require_unchanged
 from contracts.failures import Failure, StepError
 from contracts.steps import EjectEnabled, EnableEject
 from contracts.window import aged
@@ -26,8 +26,14 @@ class EnableEjectStep:
         if client.ejected_at is not None:
             raise StepError(Failure.WALLETS_CHANGED, "Portal calls the client ejected since it was checked")
         require_unchanged(client, what.client_id, what.wallets)
+        if what.completed is not None and what.completed != completed_of(client):
+            raise StepError(
+                Failure.WALLETS_CHANGED, "The client's completed backups are not those that were checked"
+            )
         confirmed = []
         for wallet in what.wallets:
+            if what.only is not None and wallet.id not in what.only:
+                continue
             if aged(what.until, clock.now()):
                 raise StepError(Failure.WINDOW_AGED, "The asked window has come too near while waiting")
             confirmed.append(await self.custodian.enable_eject(what.client_id, wallet.id, what.until))

@@ -37,6 +37,15 @@ def wallets_of(client: ClientReply) -> tuple[Wallet, ...]:
     return tuple(found)
 
 
+def completed_of(client: ClientReply) -> dict[str, tuple[str, ...]]:
+    """The completed backup share pairs of every wallet that has a key, by wallet."""
+    return {
+        wallet.id: tuple(sorted(pair.id for pair in wallet.backup_share_pairs if pair.completed))
+        for wallet in client.wallets
+        if wallet.public_key is not None
+    }
+
+
 def require_client(client: ClientReply, client_id: str) -> None:
     """Refuse a reply about somebody else, such as a wrong deposited API key leads to."""
     if client.id != client_id:

@@ -32,6 +32,9 @@ class Failure(StrEnum):
     HELD_MISSING = "HeldMissing"
     MESSAGE_INVALID = "MessageInvalid"
 
+    WINDOW_SPENT = "WindowSpent"
+    WINDOWS_USED_UP = "WindowsUsedUp"
+
     WINDOW_AGED = "WindowAged"
     WINDOW_CLOSED = "WindowClosed"
 
@@ -89,6 +92,12 @@ RULES: dict[Failure, Rule] = {
         "remove what is not its own from released/, then retry",
     ),
     Failure.MESSAGE_INVALID: Rule(False, "this is a defect of ours: update the worker, then retry"),
+    Failure.WINDOW_SPENT: Rule(
+        False, "find out who else fetched shares in the window that this eject opened, then retry"
+    ),
+    Failure.WINDOWS_USED_UP: Rule(
+        False, "find out with Portal why the client's fetch fails again and again, then retry"
+    ),
     Failure.WINDOW_AGED: Rule(False),
     Failure.WINDOW_CLOSED: Rule(False),
 }

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from contracts.base import Digest, Id, Message, Moment, Result, Words
 from contracts.names import Role
+from contracts.request import Backup
 from contracts.wallets import Curve, PublicKey, Wallet
 
 Signature = Annotated[str, StringConstraints(pattern=r"^(0x)?[0-9a-fA-F]{128}([0-9a-fA-F]{2})?$")]
@@ -35,6 +36,7 @@ class ClaimAnswer(Result):
     """All that the owner's device needs besides the files; public data only.
 
     `closes` is when our copies are destroyed; `bundle` the digest of the lines `role wallet pair digest`.
+    With an `existing` backup a wallet has no client file where Portal keeps no cipher text: the owner does.
     """
 
     eject_id: Id
@@ -45,6 +47,7 @@ class ClaimAnswer(Result):
     wallets: tuple[Wallet, ...]
     files: tuple[ClaimedFile, ...]
     bundle: Digest
+    backup: Backup = Backup.FRESH
 
 
 class Proof(Message):

@@ -28,12 +28,25 @@ class FetchAs(StrEnum):
     CLIENT = "client"
 
 
+class BackupMethod(StrEnum):
+    """How the owner's backup was encrypted, as the client's own fetch names it (Portal's Client API)."""
+
+    GDRIVE = "GDRIVE"
+    ICLOUD = "ICLOUD"
+    PASSWORD = "PASSWORD"  # noqa: S105 (Portal's name of a method)
+    PASSKEY = "PASSKEY"
+
+
 class EjectRequest(Message):
     """One client's wish to leave custody; plain JSON, so that any language can start an eject.
 
     `window` is an ISO 8601 duration from 10 minutes to 30 days; `recipient` the owner's age public key.
     `requested_by` and `reason` are asserted by the caller and stand so in the receipt. `approvals` and
     `cooling_off` (at most 90 days) can only ask for more than the worker's settings demand.
+
+    `backup` is `existing` where the owner rebuilds from a backup made before; the eject then makes none.
+    `fetch_as` is `client` where Portal gives the custodian half only to the client itself, which takes an
+    existing backup and names its `backup_method`.
     """
 
     client_id: Id
@@ -41,21 +54,28 @@ class EjectRequest(Message):
     window: timedelta
     requested_by: Words
     reason: Words
-    replace_backup: bool = False
     backup: Backup = Backup.FRESH
+    replace_backup: bool = False
     fetch_as: FetchAs = FetchAs.CUSTODIAN
-    backup_method: str | None = Field(default=None, max_length=32)
+    backup_method: BackupMethod | None = Field(default=None, validate_default=True)
     approvals: int = Field(default=0, ge=0, le=9)
     cooling_off: timedelta = Field(default=timedelta(0), ge=timedelta(0), le=timedelta(days=90))
 
     _bounded = field_validator("window")(bounded)
 
-    @field_validator("backup", "fetch_as", "backup_method")
+    @field_validator("replace_backup", "fetch_as", "backup_method")
     @classmethod
-    def _not_yet(cls, value: Any, info: ValidationInfo) -> Any:
-        # These roads are not built; a value that would be ignored must not be accepted.
-        if value != cls.model_fields[str(info.field_name)].default:
-            raise ValueError("only the default works in this version: leave it out")
+    def _goes_together(cls, value: Any, info: ValidationInfo) -> Any:
+        existing = info.data.get("backup") is Backup.EXISTING
+        as_client = info.data.get("fetch_as") is FetchAs.CLIENT
+        if info.field_name == "replace_backup" and value and existing:
+            raise ValueError("only a fresh backup replaces one: leave it out with backup existing")
+        if value is FetchAs.CLIENT and not existing:
+            raise ValueError("client works with backup existing only")
+        if info.field_name == "backup_method" and as_client and value is None:
+            raise ValueError("must be named with fetch_as client: GDRIVE, ICLOUD, PASSWORD or PASSKEY")
+        if info.field_name == "backup_method" and not as_client and value is not None:
+            raise ValueError("is for fetch_as client only: leave it out")
         return value
 
 

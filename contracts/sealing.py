@@ -14,7 +14,8 @@ class Half(Result):
 
     `share` is Portal's own text: for the client half the unpadded base64 of the enclave's backup share,
     for the custodian half the JSON of the custodian backup share. `nonce` is hex; whoever opened the half
-    can write SHA-256(nonce) into the challenge, and nobody else can.
+    can write SHA-256(nonce) into the challenge, and nobody else can. `encrypted` tells that `share` is the
+    cipher text of an existing backup, which only the owner's own means open.
     """
 
     role: Role
@@ -23,15 +24,20 @@ class Half(Result):
     pair: Id
     nonce: Digest = Field(repr=False)
     share: str = Field(repr=False)
+    encrypted: bool = False
 
 
 class SealedFile(Result):
-    """One sealed half as it lies in the vault; `age`, the armoured text, is Portal's cipher text too."""
+    """One sealed half as it lies in the vault; of a fresh backup, `age` is Portal's cipher text too.
+
+    `stored` is, beside a custodian half, the digest of the cipher text that Portal keeps for the same pair.
+    """
 
     wallet: Id
     pair: Id
     commitment: Digest
     age: str = Field(repr=False, max_length=1_000_000)
+    stored: Digest | None = None
 
 
 class SealedBackup(Result):

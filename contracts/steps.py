@@ -2,11 +2,17 @@
 
 from datetime import timedelta
 
+from pydantic import Field
+
 from contracts.approvals import Guards
-from contracts.base import Id, Moment, Result
+from contracts.base import Digest, Id, Moment, Result
 from contracts.receipt import Receipt
+from contracts.request import Backup, BackupMethod
 from contracts.sealing import SealedRef
 from contracts.wallets import Wallet
+
+CompletedPairs = dict[Id, tuple[Id, ...]]
+"""By wallet: the ids of its completed backup share pairs, sorted."""
 
 
 class Check(Result):
@@ -15,6 +21,7 @@ class Check(Result):
     client_id: Id
     recipient: str
     replace_backup: bool = False
+    backup: Backup = Backup.FRESH
     requested_by: str = ""
     approvals: int = 0
     cooling_off: timedelta = timedelta(0)
@@ -24,7 +31,8 @@ class Checked(Result):
     """All that is wrong, at once; otherwise the wallets that an eject covers.
 
     `guards` is what this eject has to keep: the settings' demands, or the request's where it asks for more;
-    `notices` whether there is anybody to tell.
+    `notices` whether there is anybody to tell; `completed` has, by wallet, the backup share pairs that Portal
+    calls completed.
     """
 
     wallets: tuple[Wallet, ...] = ()
@@ -32,6 +40,7 @@ class Checked(Result):
     ejected_at: Moment | None = None
     guards: Guards = Guards()
     notices: bool = False
+    completed: CompletedPairs = Field(default_factory=dict)
 
 
 class BackUp(Result):
@@ -64,11 +73,17 @@ class BackupConfirmed(Result):
 
 
 class EnableEject(Result):
-    """Open the window until `until`, provided that the wallets are still those that were checked."""
+    """Open the window until `until`, provided that the wallets are still those that were checked.
+
+    With an existing backup, provided that the `completed` pairs are too. `only` names the wallets to open
+    where not all are.
+    """
 
     client_id: Id
     wallets: tuple[Wallet, ...]
     until: Moment
+    completed: CompletedPairs | None = None
+    only: tuple[Id, ...] | None = None
 
 
 class EjectEnabled(Result):
@@ -78,19 +93,58 @@ class EjectEnabled(Result):
 
 
 class FetchShares(Result):
-    """Fetch and seal the custodian halves of the pairs in `backup`, not after `not_after`."""
+    """Fetch and seal the custodian halves, not after `not_after`.
+
+    Of the pairs in `backup`; or, with an existing backup, of whichever pair Portal answers among `completed`.
+    """
 
     eject_id: Id
     client_id: Id
     recipient: str
-    backup: tuple[SealedRef, ...]
+    backup: tuple[SealedRef, ...] = ()
+    completed: CompletedPairs = Field(default_factory=dict)
+    not_after: Moment
+
+
+class FetchSharesAsClient(Result):
+    """Fetch and seal one wallet's custodian half as the client itself, which works once in each window."""
+
+    eject_id: Id
+    client_id: Id
+    recipient: str
+    wallet: Id
+    completed: tuple[Id, ...]
+    backup_method: BackupMethod
     not_after: Moment
 
 
 class SharesFetched(Result):
-    """What was sealed and written."""
+    """What was sealed and written; `stored` has the digest of the cipher text that Portal keeps, by wallet.
+
+    A wallet whose client half Portal does not keep is not in `stored`: its backup is the owner's own.
+    """
 
     files: tuple[SealedRef, ...]
+    stored: dict[Id, Digest] = Field(default_factory=dict)
+
+
+class ReadCipherTexts(Result):
+    """Seal the cipher text of an existing backup to the recipient, where its digest is the one in `stored`.
+
+    `halves` are the custodian halves, which name the pairs.
+    """
+
+    eject_id: Id
+    client_id: Id
+    recipient: str
+    halves: tuple[SealedRef, ...]
+    stored: dict[Id, Digest]
+
+
+class CipherTextsRead(Result):
+    """What was sealed and written."""
+
+    files: tuple[SealedRef, ...] = ()
 
 
 class RestoreBackup(Result):

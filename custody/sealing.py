@@ -45,11 +45,20 @@ def _seal(plain: bytes, recipient: str) -> str:
 
 
 async def seal_half(
-    *, role: Role, client_id: str, wallet: str, pair: str, share: SecretStr, recipient: str
+    *,
+    role: Role,
+    client_id: str,
+    wallet: str,
+    pair: str,
+    share: SecretStr,
+    recipient: str,
+    encrypted: bool = False,
+    stored: str | None = None,
 ) -> SealedFile:
     """Seal one half to the owner, with 32 random bytes that only someone who opens it can know of.
 
-    What is returned is safe to store: the armoured text, and a commitment to those bytes.
+    What is returned is safe to store: the armoured text, and a commitment to those bytes. `encrypted` says
+    that the share is the cipher text of an existing backup; `stored` is kept beside the sealed text.
     """
     nonce = secrets.token_hex(32)
     half = Half(
@@ -59,11 +68,13 @@ async def seal_half(
         pair=pair,
         nonce=nonce,
         share=share.get_secret_value(),
+        encrypted=encrypted,
     )
     return SealedFile(
         wallet=wallet,
         pair=pair,
         commitment=commitment(opened(nonce)),
+        stored=stored,
         # Off the event loop, which meanwhile heartbeats.
         age=await asyncio.to_thread(_seal, half.model_dump_json().encode(), recipient),
     )

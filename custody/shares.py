@@ -7,10 +7,12 @@ backup share is JSON. Nothing here returns the share's number, and no error repe
 import base64
 import binascii
 import json
+from collections.abc import Collection
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from contracts.base import Id
 from contracts.failures import Failure, StepError
 from contracts.wallets import Curve, PublicKey, Wallet
 
@@ -37,27 +39,34 @@ def check_client_share(share: SecretStr, pair_id: str, wallet: Wallet) -> None:
         )
 
 
-def check_custodian_share(share: SecretStr, pair_id: str, wallet_id: str) -> None:
-    """Refuse a custodian backup share that is not of the pair that was backed up."""
+def pair_of_custodian_share(share: SecretStr, wallet_id: str) -> str:
+    """The backup share pair that a custodian backup share names; `StepError` where it is no such share."""
     try:
         parsed = json.loads(share.get_secret_value())
-        pair = parsed["backupSharePairId"]
+        pair = TypeAdapter(Id).validate_python(parsed["backupSharePairId"])
         # Other scripts have digits too, and the device reads none of them.
         whole = all(
             isinstance(parsed[name], str) and parsed[name].isascii() and parsed[name].isdigit()
             for name in ("share", "clientBk")
         )
     except _MALFORMED:
-        whole, pair = False, None
+        whole, pair = False, ""
     if not whole:
         raise StepError(
             Failure.SHARE_UNREADABLE, f"The custodian share of wallet {wallet_id} does not parse"
         ) from None
-    if pair != pair_id:
+    return pair
+
+
+def check_custodian_share(share: SecretStr, pair_ids: Collection[str], wallet_id: str) -> str:
+    """Refuse a custodian backup share that is not of a pair that was backed up; returns which it is of."""
+    pair = pair_of_custodian_share(share, wallet_id)
+    if pair not in pair_ids:
         raise StepError(
             Failure.PAIR_MISMATCH,
             f"The custodian share of wallet {wallet_id} is not of the pair that was backed up",
         )
+    return pair
 
 
 def check_deposit(generate_response: SecretStr, wallets: tuple[Wallet, ...] | None = None) -> None:

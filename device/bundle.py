@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from contracts.base import sentence
 from contracts.names import Role
 from contracts.owner import ClaimAnswer, ClaimedFile
+from contracts.request import Backup
 from contracts.sealing import SealedFile, bundle_digest, reference
 from contracts.wallets import Wallet
 from device.errors import DeviceError
@@ -18,7 +19,10 @@ from device.files import read_text
 
 @dataclass(frozen=True)
 class SealedWallet:
-    """One wallet of the claim with its two sealed halves, which are the very files that the claim names."""
+    """One wallet of the claim with its sealed halves, which are the very files that the claim names.
+
+    The client's is missing where the backup is the owner's own.
+    """
 
     wallet: Wallet
     pair: str
@@ -56,8 +60,8 @@ def read_bundle(claim: ClaimAnswer, directory: Path) -> tuple[SealedWallet, ...]
     return tuple(
         SealedWallet(
             wallet=wallet,
-            pair=sealed[wallet.id, Role.CLIENT].pair,
-            halves={role: sealed[wallet.id, role] for role in Role},
+            pair=sealed[wallet.id, Role.CUSTODIAN].pair,
+            halves={role: sealed[wallet.id, role] for role in Role if (wallet.id, role) in sealed},
         )
         for wallet in claim.wallets
     )
@@ -71,7 +75,10 @@ def _half(named: ClaimedFile) -> str:
 
 
 def _refuse_incomplete(claim: ClaimAnswer) -> None:
-    """Each wallet once, with one file for each role and the same pair in both; nothing besides."""
+    """Each wallet once, with one file for each role and the same pair in both; nothing besides.
+
+    With an existing backup the client's file may be missing: Portal keeps none, and the owner does.
+    """
     wallets = Counter(wallet.id for wallet in claim.wallets)
     files = Counter((file.wallet, file.role) for file in claim.files)
     if not wallets:
@@ -80,9 +87,10 @@ def _refuse_incomplete(claim: ClaimAnswer) -> None:
         raise DeviceError("The claim names a wallet or a file twice: claim again.")
     for wallet in wallets:
         for role in Role:
-            if (wallet, role) not in files:
+            own = role is Role.CLIENT and claim.backup is Backup.EXISTING
+            if (wallet, role) not in files and not own:
                 raise DeviceError(f"The claim names no {role} half of wallet {wallet}: claim again.")
-    if len(files) != len(wallets) * len(Role):
+    if any(wallet not in wallets for wallet, _ in files):
         raise DeviceError("The claim names a file of a wallet that it does not list: claim again.")
     pairs = {(file.wallet, file.pair) for file in claim.files}
     if len(pairs) != len(wallets):

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from device.backups import OwnersBackup
 from device.bundle import load_claim
 from device.errors import DeviceError
+from device.files import private_directory, write_private
 from device.handover import ADVICE, describe, write_keys
 from device.identity import Identity
 from device.identity import keygen as make_identity
-from device.opening import open_bundle
+from device.opening import cipher_texts, open_bundle
 from device.proving import prove
 
 _PR_SET_DUMPABLE = 4
@@ -32,6 +34,16 @@ ClaimOption = Annotated[Path, typer.Option("--claim", help="The claim's answer, 
 FilesOption = Annotated[Path, typer.Option("--files", help="A copy of the vault's released/{eject id}/.")]
 
 
+BackupOption = Annotated[
+    list[Path] | None,
+    typer.Option("--backup", help="With an existing backup: a file of client shares, decrypted by its app."),
+]
+BackupIdentityOption = Annotated[
+    list[Path] | None,
+    typer.Option("--backup-identity", help="With an existing backup: an age identity that decrypts it."),
+]
+
+
 @app.command()
 def keygen(out: Annotated[Path, typer.Option(help="A new file; it is never overwritten.")]) -> None:
     """Make an age X25519 identity, and print its recipient for the eject's request."""
@@ -42,15 +54,18 @@ def keygen(out: Annotated[Path, typer.Option(help="A new file; it is never overw
 
 
 @app.command("open")
-def open_(
+def open_(  # noqa: PLR0917 (typer passes options by name)
     identity: IdentityOption,
     claim: ClaimOption,
     files: FilesOption,
     out: Annotated[Path | None, typer.Option(help="Write the keys to this directory, mode 0700.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the keys.")] = False,
+    backup: BackupOption = None,
+    backup_identity: BackupIdentityOption = None,
 ) -> None:
     """Open a bundle, rebuild every key, and check it against every published address."""
-    wallets = open_bundle(Identity.load(identity), load_claim(claim), files)
+    owners = OwnersBackup.load(backup_identity or (), backup or ())
+    wallets = open_bundle(Identity.load(identity), load_claim(claim), files, owners)
     written = write_keys(out, wallets) if out is not None else ()
     for wallet in wallets:
         typer.echo(describe(wallet, show=show))
@@ -62,15 +77,39 @@ def open_(
 
 
 @app.command()
-def sign(identity: IdentityOption, claim: ClaimOption, files: FilesOption) -> None:
+def sign(
+    identity: IdentityOption,
+    claim: ClaimOption,
+    files: FilesOption,
+    backup: BackupOption = None,
+    backup_identity: BackupIdentityOption = None,
+) -> None:
     """Open and check as `open` does, then print the proofs as JSON for `starter.py prove`."""
     answer = load_claim(claim)
-    wallets = open_bundle(Identity.load(identity), answer, files)
+    owners = OwnersBackup.load(backup_identity or (), backup or ())
+    wallets = open_bundle(Identity.load(identity), answer, files, owners)
     proofs = prove(answer, wallets)
     for wallet in wallets:
         typer.echo(describe(wallet), err=True)
     typer.echo(_AFTER_SIGNING, err=True)
     typer.echo(proofs.model_dump_json())
+
+
+@app.command("cipher-texts")
+def cipher_texts_(
+    identity: IdentityOption,
+    claim: ClaimOption,
+    files: FilesOption,
+    out: Annotated[Path, typer.Option(help="A directory, mode 0700, for one file for each wallet.")],
+) -> None:
+    """Write what Portal keeps of an existing backup, for the wallet's own app to decrypt."""
+    found = cipher_texts(Identity.load(identity), load_claim(claim), files)
+    if not found:
+        raise DeviceError("This bundle holds no cipher text: open it as it is, with --backup where needed.")
+    private_directory(out)
+    for wallet, text in found.items():
+        write_private(out / f"{wallet}.cipher-text", text)
+        typer.echo(f"The cipher text of wallet {wallet} is in {out / f'{wallet}.cipher-text'}")
 
 
 _AFTER_SIGNING = (

@@ -11,6 +11,7 @@ from contracts.names import Role
 from contracts.owner import ClaimAnswer
 from contracts.sealing import Half, SealedFile, commitment, opened
 from contracts.wallets import Wallet
+from device.backups import OwnersBackup
 from device.bundle import SealedWallet, read_bundle
 from device.check import AddressCheck, check
 from device.errors import DeviceError
@@ -32,9 +33,15 @@ class OpenedWallet:
     addresses: tuple[AddressCheck, ...]
 
 
-def open_bundle(identity: Identity, claim: ClaimAnswer, directory: Path) -> tuple[OpenedWallet, ...]:
+_NO_BACKUP = OwnersBackup()
+
+
+def open_bundle(
+    identity: Identity, claim: ClaimAnswer, directory: Path, backup: OwnersBackup = _NO_BACKUP
+) -> tuple[OpenedWallet, ...]:
     """Open every wallet of a claim from the copy of its released files, in the claim's order.
 
+    `backup` opens an existing backup's client halves, which are still encrypted inside the sealed files.
     All files are read and checked before one is opened. Raises DeviceError at the first thing wrong;
     then nothing is opened by half: either every wallet is right, or none is returned.
     """
@@ -45,18 +52,31 @@ def open_bundle(identity: Identity, claim: ClaimAnswer, directory: Path) -> tupl
     if claim.fingerprint != identity.fingerprint:
         raise DeviceError("The claim's fingerprint is not that of its recipient: claim again.")
     sealed = read_bundle(claim, directory)
-    return tuple(_open_wallet(identity, claim.client_id, wallet) for wallet in sealed)
+    return tuple(_open_wallet(identity, claim.client_id, wallet, backup) for wallet in sealed)
 
 
-def _open_wallet(identity: Identity, client_id: str, sealed: SealedWallet) -> OpenedWallet:
+def cipher_texts(identity: Identity, claim: ClaimAnswer, directory: Path) -> Mapping[str, str]:
+    """By wallet: the cipher text of an existing backup, for the owner's own means to decrypt."""
+    found = {}
+    for sealed in read_bundle(claim, directory):
+        if Role.CLIENT in sealed.halves:
+            half = _open_half(identity, Role.CLIENT, claim.client_id, sealed)
+            if half.encrypted:
+                found[sealed.wallet.id] = half.share
+    return found
+
+
+def _open_wallet(
+    identity: Identity, client_id: str, sealed: SealedWallet, backup: OwnersBackup
+) -> OpenedWallet:
     wallet = sealed.wallet
     problem = None
     try:
-        halves = {role: _open_half(identity, role, client_id, sealed) for role in Role}
+        halves = {role: _open_half(identity, role, client_id, sealed) for role in sealed.halves}
         scalar = rebuild(
             wallet.curve,
             pair=sealed.pair,
-            client=halves[Role.CLIENT].share,
+            client=_client_share(halves.get(Role.CLIENT), sealed, backup),
             custodian=halves[Role.CUSTODIAN].share,
         )
         text = write_text(wallet.curve, scalar)
@@ -69,6 +89,12 @@ def _open_wallet(identity: Identity, client_id: str, sealed: SealedWallet) -> Op
     except DeviceError as error:
         problem = str(error)
     raise DeviceError(f"Wallet {wallet.id}: {problem}")
+
+
+def _client_share(half: Half | None, sealed: SealedWallet, backup: OwnersBackup) -> str:
+    if half is not None and not half.encrypted:
+        return half.share
+    return backup.share(sealed.wallet.curve, sealed.pair, half.share if half else None)
 
 
 def _open_half(identity: Identity, role: Role, client_id: str, sealed: SealedWallet) -> Half:

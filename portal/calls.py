@@ -1,6 +1,7 @@
 """What a reply means: one table per call, decided without I/O.
 
-The paths are those of Portal's Custodian, Client and Enclave MPC APIs. A status means what the call's own
+The paths are those of Portal's Custodian, Client and Enclave MPC APIs; `{clients}` is where a provider keeps
+its clients (see `portal.profiles`). A status means what the call's own
 table says, otherwise what it means for every call; an error id, where the enclave names one, goes first.
 """
 
@@ -14,6 +15,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from contracts.failures import Failure, StepError
+from portal.profiles import DIRECT, Profile
 from portal.replies import (
     CipherTextReply,
     ClientReply,
@@ -87,15 +89,13 @@ class Call(Generic[R]):
     ids: Mapping[str, Failure] = field(default_factory=dict)
 
 
-READ_CLIENT = Call("read client", "GET", "/custodians/me/clients/{client_id}", ClientReply)
-MINT_SESSION = Call("mint session token", "POST", "/custodians/me/clients/{client_id}/sessions", SessionReply)
-ENABLE_EJECT = Call(
-    "enable eject", "PATCH", "/custodians/me/clients/{client_id}/enable-eject", EjectableReply
-)
+READ_CLIENT = Call("read client", "GET", "{clients}/{client_id}", ClientReply)
+MINT_SESSION = Call("mint session token", "POST", "{clients}/{client_id}/sessions", SessionReply)
+ENABLE_EJECT = Call("enable eject", "PATCH", "{clients}/{client_id}/enable-eject", EjectableReply)
 FETCH_SHARES = Call(
     "fetch shares",
     "GET",
-    "/custodians/me/clients/{client_id}/wallets/{wallet_id}/ejectable-backup-shares",
+    "{clients}/{client_id}/wallets/{wallet_id}/ejectable-backup-shares",
     SharesReply,
 )
 READ_CLIENT_AS_ITSELF = Call("read client as itself", "GET", "/clients/me", ClientReply)
@@ -104,7 +104,13 @@ READ_CIPHER_TEXT = Call(
     "read cipher text", "GET", "/clients/me/backup-share-pairs/{pair_id}/cipher-text", CipherTextReply
 )
 CONFIRM_BACKUP = Call("confirm backup status", "PATCH", "/clients/me/backup-share-pairs", Nothing)
+FETCH_SHARES_AS_CLIENT = Call(
+    "fetch shares as client", "GET", "/clients/me/wallets/{wallet_id}/ejectable-backup-shares", SharesReply
+)
 COMPLETE = Call("complete eject", "POST", "/clients/me/eject", Nothing)
+COMPLETE_WALLET = Call(
+    "complete eject of a wallet", "PATCH", "/clients/me/wallets/{wallet_id}/complete-eject", Nothing
+)
 BACK_UP = Call("back up", "POST", "/v1/backup", MpcSharesReply, ids=_ENCLAVE_IDS)
 
 
@@ -117,7 +123,7 @@ class RawReply:
     body: bytes
 
 
-def decide(call: Call[R], reply: RawReply, now: datetime) -> R:
+def decide(call: Call[R], reply: RawReply, now: datetime, profile: Profile = DIRECT) -> R:
     """Read a reply as the call's answer, or raise `StepError` with what it means. `now` dates `Retry-After`.
 
     The text of a refusal is Portal's and could repeat what was sent, so only the status and a documented
@@ -126,7 +132,12 @@ def decide(call: Call[R], reply: RawReply, now: datetime) -> R:
     if 200 <= reply.status < 300:
         return _answer(call, reply)
     error_id = _error_id(reply.body) if call.ids else None
-    failure = call.ids.get(error_id or "") or call.statuses.get(reply.status) or _meaning(reply.status)
+    failure = (
+        call.ids.get(error_id or "")
+        or call.statuses.get(reply.status)
+        or profile.meaning(reply.status, reply.body)
+        or _meaning(reply.status)
+    )
     said = f"{reply.status} {error_id}" if error_id else str(reply.status)
     raise StepError(failure, f"Portal answered {said} to '{call.name}'", retry_after(reply, now))
 

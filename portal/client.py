@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from portal import calls
 from portal.http import send
-from portal.replies import ClientReply, MpcSharesReply
+from portal.replies import ClientReply, MpcSharesReply, SharesReply
 
 Credential = Callable[[str], Awaitable[SecretStr]]
 """Gives the credential of one client: an API key or a session token, asked for in each attempt."""
@@ -58,6 +58,20 @@ class ClientApi:
             self.credential,
             body={"backupSharePairIds": list(pair_ids), "status": "STORED_CLIENT_BACKUP_SHARE"},
         )
+
+    async def fetch_shares(self, wallet_id: str, backup_method: str) -> SharesReply:
+        """The custodian half of one wallet; a success closes the wallet's window, so it works once."""
+        return await send(
+            self.http,
+            calls.FETCH_SHARES_AS_CLIENT,
+            self.credential,
+            ids={"wallet_id": wallet_id},
+            query={"backupMethod": backup_method},
+        )
+
+    async def complete_wallet(self, wallet_id: str) -> None:
+        """Mark one wallet as ejected; by Tatum's guide that marks the client. This cannot be undone."""
+        await send(self.http, calls.COMPLETE_WALLET, self.credential, ids={"wallet_id": wallet_id})
 
     async def complete(self) -> None:
         """Mark the client and all its wallets as ejected. This cannot be undone."""

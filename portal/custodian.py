@@ -1,48 +1,59 @@
-"""Portal's Custodian API, as far as an eject calls it."""
+"""The custodian's calls, as far as an eject makes them: Portal's Custodian API, or Tatum's gateway to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import SecretStr
 
 from portal import calls
+from portal.calls import Call
 from portal.http import send
-from portal.replies import ClientReply, SharesReply
+from portal.profiles import DIRECT, Profile
+from portal.replies import ClientReply, Reply, SharesReply
+
+R = TypeVar("R", bound=Reply)
 
 
 @dataclass(frozen=True)
 class CustodianApi:
-    """The calls that take the custodian's API key."""
+    """The calls that take the custodian's API key, each a client's by `client_id`."""
 
     http: httpx.AsyncClient
     api_key: SecretStr
+    profile: Profile = DIRECT
 
     async def read_client(self, client_id: str) -> ClientReply:
         """The client with its wallets, pairs and published addresses."""
-        return await send(self.http, calls.READ_CLIENT, self.api_key, ids={"client_id": client_id})
+        return await self._send(calls.READ_CLIENT, client_id)
 
     async def mint_session(self, client_id: str) -> SecretStr:
         """A client session token: valid for 24 h without use, so made where it is needed and never stored."""
-        reply = await send(self.http, calls.MINT_SESSION, self.api_key, ids={"client_id": client_id}, body={})
+        reply = await self._send(calls.MINT_SESSION, client_id, body={})
         return reply.client_session_token
 
     async def enable_eject(self, client_id: str, wallet_id: str, until: datetime) -> datetime:
         """Open one wallet's window; Portal refuses less than a minute ahead. Returns what it confirmed."""
-        reply = await send(
-            self.http,
+        reply = await self._send(
             calls.ENABLE_EJECT,
-            self.api_key,
-            ids={"client_id": client_id},
+            client_id,
             body={"walletId": wallet_id, "ejectableUntil": until.isoformat().replace("+00:00", "Z")},
         )
         return reply.ejectable_until
 
     async def fetch_shares(self, client_id: str, wallet_id: str) -> SharesReply:
         """The custodian half of one wallet, in the clear."""
+        return await self._send(calls.FETCH_SHARES, client_id, wallet_id=wallet_id)
+
+    async def _send(
+        self, call: Call[R], client_id: str, *, body: dict[str, Any] | None = None, **ids: str
+    ) -> R:
         return await send(
             self.http,
-            calls.FETCH_SHARES,
+            call,
             self.api_key,
-            ids={"client_id": client_id, "wallet_id": wallet_id},
+            ids={"client_id": client_id} | ids,
+            body=body,
+            profile=self.profile,
         )

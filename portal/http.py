@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from contracts.failures import Failure, StepError
 from portal.calls import Call, RawReply, decide
+from portal.profiles import DIRECT, Profile
 from portal.replies import Reply
 
 R = TypeVar("R", bound=Reply)
@@ -52,10 +53,13 @@ async def send(
     credential: SecretStr,
     *,
     ids: dict[str, str] | None = None,
+    query: dict[str, str] | None = None,
     body: dict[str, Any] | None = None,
+    profile: Profile = DIRECT,
 ) -> R:
     """Make one call and read its answer; every failure, transport's included, is raised as `StepError`."""
-    path = call.path.format_map({name: quote(value, safe="") for name, value in (ids or {}).items()})
+    places = {name: quote(value, safe="") for name, value in (ids or {}).items()}
+    path = call.path.format_map({"clients": profile.clients} | places)
     trace = str(uuid.uuid4())
     secret = credential.get_secret_value()
     if not _CREDENTIAL.fullmatch(secret):
@@ -64,7 +68,7 @@ async def send(
             Failure.CREDENTIAL_REJECTED, f"The credential for '{call.name}' is not one: copy it again"
         )
     headers = {
-        "Authorization": f"Bearer {secret}",
+        **profile.credential(secret),
         "X-Portal-Trace-Id": trace,
         # A few compressed bytes could unfold into all of a worker's memory.
         "Accept-Encoding": "identity",
@@ -72,14 +76,14 @@ async def send(
     try:
         async with (
             asyncio.timeout(whole(http.timeout)),
-            http.stream(call.method, path, json=body, headers=headers) as response,
+            http.stream(call.method, path, params=query, json=body, headers=headers) as response,
         ):
             reply = RawReply(
                 response.status_code,
                 {name.lower(): value for name, value in response.headers.items()},
                 await _body(call, response),
             )
-        return decide(call, reply, _date(reply))
+        return decide(call, reply, _date(reply), profile)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         failed = StepError(
             Failure.PORTAL_UNAVAILABLE,

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -142,8 +143,15 @@ class EjectableReply(Reply):
     ejectable_until: Moment
 
 
+def _unwrapped(body: Any) -> Any:
+    """The client's fetch answers flat, or wrapped in `data`."""
+    return body["data"] if isinstance(body, dict) and isinstance(body.get("data"), dict) else body
+
+
 class SharesReply(Reply):
-    """The custodian's fetch: the cipher text that the client stored, or null, and the custodian half."""
+    """The fetch of either side: the cipher text that the client stored, or null, and the custodian half."""
+
+    _flat = model_validator(mode="before")(_unwrapped)
 
     encrypted_client_backup_share: Annotated[str, StringConstraints(max_length=1_000_000)] | None = None
     custodian_backup_share: SecretStr

@@ -17,6 +17,7 @@ from pydantic_settings import SettingsError as NotJsonError
 
 from contracts.approvals import ApproverKey, Guards
 from contracts.base import sentence
+from contracts.providers import Completion, Provider
 from runtime.codec import EjectCodec, read_keys
 
 
@@ -98,8 +99,15 @@ class Settings(BaseSettings):
     vault_url: str | None = Field(default=None, description="file:///path or s3://bucket/prefix")
     portal_url: BaseUrl = "https://api.portalhq.io/api/v3"
     enclave_url: BaseUrl = "https://mpc-client.portalhq.io"
-    custodian_api_key: SecretStr | None = Field(default=None, description="Portal's custodian API key")
     receipt_key: SecretStr | None = Field(default=None, description="Ed25519 key in PEM, signs receipts")
+    provider: Provider = Field(default=Provider.PORTAL, description="who answers the custodian's calls")
+    gateway_url: BaseUrl = "https://api.tatum.io"
+    custodian_api_key: SecretStr | None = Field(
+        default=None, description="Portal's custodian API key, or Tatum's"
+    )
+    completion: Completion | None = Field(
+        default=None, description="client or wallet: which call marks the client; unset, the provider's own"
+    )
     client_identity: SecretStr | None = Field(default=None, description="age identity that opens deposits")
     client_recipient: str | None = Field(default=None, description="its public key, for who deposits")
     client_credential: ClientCredential | None = Field(

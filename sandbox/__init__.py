@@ -1,1 +1,1 @@
-"""A Portal on localhost: the calls an eject makes, really split keys, a movable clock, faults on demand."""
+"""A Portal and Tatum's gateway on localhost: really split keys, a movable clock, faults on demand."""

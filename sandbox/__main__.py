@@ -27,7 +27,11 @@ def main() -> int:
     )
     try:
         listener = bind(arguments.port)
-        app = make_app(arguments.state, os.environ.get("SANDBOX_CUSTODIAN_API_KEY") or None)
+        app = make_app(
+            arguments.state,
+            os.environ.get("SANDBOX_CUSTODIAN_API_KEY") or None,
+            os.environ.get("SANDBOX_GATEWAY_API_KEY") or None,
+        )
     except OverflowError:
         return _fail(f"port {arguments.port} does not exist")
     except OSError as error:
@@ -40,6 +44,7 @@ def main() -> int:
         line = {
             "url": f"http://{HOST}:{listener.getsockname()[1]}",
             "custodian_api_key": portal.custodian_key,
+            "gateway_api_key": portal.gateway_key,
         }
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()

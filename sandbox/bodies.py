@@ -9,6 +9,10 @@ from pydantic.alias_generators import to_camel
 M = TypeVar("M", bound=BaseModel)
 
 
+BACKUP_METHODS = ("GDRIVE", "ICLOUD", "PASSWORD", "PASSKEY")
+"""What the client's fetch takes; what pairs show is an open set."""
+
+
 class BadBodyError(Exception):
     """The body is not what the call takes; the text says where, never what it held."""
 
@@ -46,14 +50,14 @@ class NewClient(Body):
     is_account_abstracted: bool | None = None
 
 
-class BackUp(Body):
+class BackupRequest(Body):
     """Back up (Enclave MPC API)."""
 
     generate_response: str
 
 
 class MpcShare(Body):
-    """One curve's share, as the enclave answers it."""
+    """One curve's share, as the enclave answers it: base64 text, and the id of its pair."""
 
     share: str
     id: str
@@ -82,5 +86,5 @@ class EnableEject(Body):
 class Complete(Body):
     """Complete for the whole client (Client API)."""
 
-    client_platform: str | None = None
-    client_platform_version: str | None = None
+    client_platform: str = ""
+    client_platform_version: str = ""

@@ -1,7 +1,7 @@
 """How a Portal call is served: faults, who calls, the work, one commit with its journal line, the reply."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -10,9 +10,11 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from sandbox import credentials, journal
+from sandbox import credentials, gateway, journal
 from sandbox.bodies import BadBodyError, parse
+from sandbox.errors import InvalidError, RefusedError
 from sandbox.portal import Portal
+from sandbox.replies import Answer
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -23,29 +25,28 @@ class Surface(Enum):
     CUSTODIAN = "custodian"
     CLIENT = "client"
     ENCLAVE = "enclave"
+    GATEWAY = "gateway"
 
-
-class RefusedError(Exception):
-    """The call is refused; nothing was changed."""
-
-    def __init__(self, reason: str, status: int = 400, error_id: str = "BAD_REQUEST") -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.error_id = reason, status, error_id
+    @property
+    def via(self) -> str:
+        """Answer whose front door it is, for the journal."""
+        return "gateway" if self is Surface.GATEWAY else "portal"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a call answers, and the name of what it changed."""
+    """What a call answers, 204 where there is no body, and the name of what it changed."""
 
-    status: int
-    body: dict[str, Any] | None = None
+    body: Answer | Mapping[str, Any] | None = None
     effect: str | None = None
 
-    def response(self) -> Response:
+    def response(self, *, empty_status: int) -> Response:
         """Write the reply."""
-        return (
-            Response(status_code=self.status) if self.body is None else JSONResponse(self.body, self.status)
-        )
+        if self.body is None:
+            return Response(status_code=empty_status)
+        if isinstance(self.body, Answer):
+            return JSONResponse(self.body.model_dump(exclude_unset=True))
+        return JSONResponse(self.body)
 
 
 @dataclass
@@ -65,24 +66,48 @@ class Call:
         try:
             return parse(model, self.raw.strip() or b"{}")
         except BadBodyError:
-            raise RefusedError("Can't parse the request body") from None
+            raise InvalidError("Can't parse the request body") from None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A parameter in a call's query, for the description of the call."""
+
+    name: str
+    schema: Mapping[str, Any] = field(hash=False)
+    required: bool = False
 
 
 @dataclass(frozen=True)
 class Route:
-    """One call of Portal's: its stable name, where it is, and what it does."""
+    """One call: its stable name, where it is, what it does, and what it takes and gives.
+
+    Both surfaces of a custodian's call have one name, so that a fault planned for it meets both.
+    """
 
     call: str
     surface: Surface
     method: str
     path: str
     work: Callable[[Call], Reply]
+    takes: type[BaseModel] | None = None
+    gives: tuple[type[Answer], ...] = ()
+    query: tuple[Query, ...] = ()
+    unknown: bool = False
+    """Whether what the path names can be a 404."""
     bare_errors: bool = False
+
+    @property
+    def operation(self) -> str:
+        """Answer a name that no other route has."""
+        return f"gateway_{self.call}" if self.surface is Surface.GATEWAY else self.call
 
     def refusal(self, refused: RefusedError) -> Response:
         """Write a refusal as this call's API documents it."""
         if self.bare_errors:
             return JSONResponse({}, refused.status)
+        if self.surface is Surface.GATEWAY:
+            return gateway.refusal(refused)
         if self.surface is not Surface.ENCLAVE:
             return JSONResponse({"error": refused.reason}, refused.status)
         if refused.status == 401:
@@ -96,15 +121,16 @@ async def serve(route: Route, portal: Portal, request: Request) -> Response:
         raw = await request.body()
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is left to read it
-    token = _bearer(request)
+    # At the gateway `Authorization` counts for nothing: it must not even name a client.
+    token = request.headers.get(gateway.HEADER) if route.surface is Surface.GATEWAY else _bearer(request)
     path = dict(request.path_params)
-    named = path.get("client_id") or credentials.client_of(portal.store, token, portal.clock.now())
+    named = path.get("clientId") or credentials.client_of(portal.store, token, portal.clock.now())
     fault = portal.faults.take(route.call, named)
     if fault is not None and (instead := await fault.before(request)) is not None:
-        _note(portal, route, instead.status_code, named, path.get("wallet_id"), fault=fault.kind)
+        _note(portal, route, instead.status_code, named, path.get("walletId"), fault=fault.kind)
         return instead
     call = Call(
-        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("wallet_id")
+        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("walletId")
     )
     has_header = "authorization" in request.headers
     if fault is None:
@@ -121,7 +147,8 @@ def _perform(route: Route, call: Call, token: str | None, *, has_header: bool, f
         except RefusedError as refused:  # works refuse before their first change
             response = route.refusal(refused)
         else:
-            response, effect = reply.response(), reply.effect
+            empty_status = 200 if call.portal.switch("empty_200") else 204
+            response, effect = reply.response(empty_status=empty_status), reply.effect
         _note(
             call.portal,
             route,
@@ -135,6 +162,9 @@ def _perform(route: Route, call: Call, token: str | None, *, has_header: bool, f
 
 
 def _authenticate(route: Route, call: Call, token: str | None, *, has_header: bool) -> str | None:
+    if route.surface is Surface.GATEWAY:
+        gateway.authenticate(call.portal, token)
+        return call.client_id
     if route.surface is Surface.CUSTODIAN:
         if not credentials.is_custodian(call.portal.custodian_key, token):
             raise RefusedError("Unauthorized", 401)
@@ -161,5 +191,5 @@ def _note(
     effect: str | None = None,
     fault: str | None = None,
 ) -> None:
-    line = journal.Line(route.call, client_id, wallet_id, status, effect, fault)
+    line = journal.Line(route.call, route.surface.via, client_id, wallet_id, status, effect, fault)
     journal.write(portal.store, portal.clock.now(), line)

@@ -1,33 +1,30 @@
-"""Clients and their wallets: making them, finding them, and showing them as Portal's read client does."""
+"""Clients and their wallets: making them, and finding them."""
 
 import json
 import sqlite3
 from datetime import datetime
-from typing import Any
 
 from sandbox import credentials
 from sandbox.addresses import namespaces
 from sandbox.clock import stamp
 from sandbox.ids import new_id
 from sandbox.keys import CURVES, Curve
+from sandbox.replies import NewClientResponse
 from sandbox.shares import make_pair
 from sandbox.store import Store
 
-CUSTODIAN = {"id": "sandboxcustodian", "name": "Sandbox"}
-_ENVIRONMENT = {"id": "sandboxenvironment", "name": "Development"}
 
-
-def make_client(store: Store, now: datetime, *, is_account_abstracted: bool = False) -> dict[str, Any]:
+def make_client(store: Store, now: datetime, *, is_account_abstracted: bool = False) -> NewClientResponse:
     """Make a client without wallets and answer what create client answers."""
     client_id = new_id()
     sql = "INSERT INTO clients (id, created_at, is_account_abstracted) VALUES (?, ?, ?)"
     store.run(sql, client_id, stamp(now), is_account_abstracted)
-    return {
-        "id": client_id,
-        "clientApiKey": credentials.issue(store, client_id, "key", now),
-        "clientSessionToken": credentials.issue(store, client_id, "session", now),
-        "isAccountAbstracted": is_account_abstracted,
-    }
+    return NewClientResponse(
+        id=client_id,
+        client_api_key=credentials.issue(store, client_id, "key", now),
+        client_session_token=credentials.issue(store, client_id, "session", now),
+        is_account_abstracted=is_account_abstracted,
+    )
 
 
 def make_wallet(store: Store, client_id: str, curve: Curve, now: datetime) -> tuple[str, dict[str, str]]:
@@ -45,8 +42,13 @@ def make_wallet(store: Store, client_id: str, curve: Curve, now: datetime) -> tu
     return wallet_id, make_share(store, wallet, "signing", now)
 
 
-def make_share(store: Store, wallet: sqlite3.Row, kind: str, now: datetime) -> dict[str, str]:
-    """Split a wallet's key anew, keep the custodian's half, and answer the client's as `{share, id}`."""
+def make_share(
+    store: Store, wallet: sqlite3.Row, kind: str, at: datetime, *, method: str = "UNKNOWN", status: str = ""
+) -> dict[str, str]:
+    """Split a wallet's key anew, keep the custodian's half, and answer the client's as `{share, id}`.
+
+    A backup pair is incomplete unless a status is given.
+    """
     pair_id = new_id()
     pair = make_pair(
         CURVES[wallet["curve"]],
@@ -57,11 +59,11 @@ def make_share(store: Store, wallet: sqlite3.Row, kind: str, now: datetime) -> d
     )
     # Signing pairs count as stored at once: the call that confirms them is no part of an eject. The method
     # is "UNKNOWN" as the enclave's back up names none (inferred from Portal's default of that name).
-    status = "completed" if kind == "signing" else "incomplete"
+    status = status or ("completed" if kind == "signing" else "incomplete")
     store.run(
         "INSERT INTO pairs (id, client_id, wallet_id, kind, created_at, custodian_share, status,"
-        " backup_method) VALUES (?, ?, ?, ?, ?, ?, ?, 'UNKNOWN')",
-        *(pair_id, wallet["client_id"], wallet["id"], kind, stamp(now), pair.custodian, status),
+        " backup_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        *(pair_id, wallet["client_id"], wallet["id"], kind, stamp(at), pair.custodian, status, method),
     )
     return {"share": pair.client, "id": pair_id}
 
@@ -71,7 +73,7 @@ def find_client(store: Store, client_id: str | None) -> sqlite3.Row | None:
     return store.one("SELECT * FROM clients WHERE id = ?", client_id)
 
 
-def find_wallet(store: Store, client_id: str, wallet_id: str | None) -> sqlite3.Row | None:
+def find_wallet(store: Store, client_id: str | None, wallet_id: str | None) -> sqlite3.Row | None:
     """Find a wallet, if it is this client's."""
     return store.one("SELECT * FROM wallets WHERE id = ? AND client_id = ?", wallet_id, client_id)
 
@@ -79,56 +81,3 @@ def find_wallet(store: Store, client_id: str, wallet_id: str | None) -> sqlite3.
 def wallets_of(store: Store, client_id: str) -> list[sqlite3.Row]:
     """Answer a client's wallets, oldest first."""
     return list(store.all("SELECT * FROM wallets WHERE client_id = ? ORDER BY seq", client_id))
-
-
-def show_client(store: Store, client: sqlite3.Row) -> dict[str, Any]:
-    """Write a client as read client does, for the custodian and for the client itself."""
-    wallets = wallets_of(store, client["id"])
-    pairs = store.all("SELECT * FROM pairs WHERE client_id = ? ORDER BY seq", client["id"])
-    spaces: dict[str, Any] = {}
-    for wallet in reversed(wallets):  # with two wallets of a curve, the older one names the addresses
-        spaces |= json.loads(wallet["namespaces"])
-    return {
-        "id": client["id"],
-        "createdAt": client["created_at"],
-        "ejectedAt": client["ejected_at"],
-        "custodian": CUSTODIAN,
-        "environment": _ENVIRONMENT
-        | {
-            "backupWithPortalEnabled": bool(client["backup_with_portal_enabled"]),
-            "isMultiBackupEnabled": bool(client["is_multi_backup_enabled"]),
-        },
-        "isAccountAbstracted": bool(client["is_account_abstracted"]),
-        "metadata": {"namespaces": spaces},
-        "wallets": [
-            _show_wallet(wallet, [pair for pair in pairs if pair["wallet_id"] == wallet["id"]])
-            for wallet in wallets
-        ],
-    }
-
-
-def _show_wallet(wallet: sqlite3.Row, pairs: list[sqlite3.Row]) -> dict[str, Any]:
-    x, y = ("X", "Y") if wallet["key_shown"] == "upper" else ("x", "y")
-    key = json.dumps({x: wallet["x"], y: wallet["y"]}, separators=(",", ":"))
-    return {
-        "id": wallet["id"],
-        "createdAt": wallet["created_at"],
-        "curve": wallet["curve"],
-        "publicKey": None if wallet["key_shown"] == "null" else key,
-        "ejectableUntil": wallet["ejectable_until"],
-        "backupSharePairs": [
-            {
-                "id": pair["id"],
-                "createdAt": pair["created_at"],
-                "backupMethod": pair["backup_method"],
-                "status": pair["status"],
-            }
-            for pair in pairs
-            if pair["kind"] == "backup"
-        ],
-        "signingSharePairs": [
-            {"id": pair["id"], "createdAt": pair["created_at"], "status": pair["status"]}
-            for pair in pairs
-            if pair["kind"] == "signing"
-        ],
-    }

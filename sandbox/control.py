@@ -9,8 +9,8 @@ from sandbox import journal
 from sandbox.clock import stamp
 from sandbox.control_common import ControlError, Strict, body_of, portal_of
 from sandbox.faults import FaultSpec
-from sandbox.portal import SWITCHES
 from sandbox.routes import CALLS
+from sandbox.switches import SWITCHES, Switches
 
 router = APIRouter(prefix="/_sandbox", tags=["sandbox"])
 
@@ -19,13 +19,6 @@ class Advance(Strict):
     """How far the clock is moved, at most ten years at once."""
 
     advance_seconds: float = Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)
-
-
-class Switches(Strict):
-    """The switches for all clients; those that are absent stay as they are."""
-
-    gate_fetch_by_window: bool = False
-    gate_completion_by_window: bool = False
 
 
 @router.get("/clock")

@@ -10,18 +10,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.bodies import Moment
-from sandbox.clients import find_client, find_wallet, make_client, make_wallet, show_client, wallets_of
+from sandbox.clients import find_client, find_wallet, make_client, make_wallet, wallets_of
 from sandbox.clock import stamp
 from sandbox.control_common import ControlError, Strict, body_of, portal_of
 from sandbox.keys import CURVES
 from sandbox.portal import Portal
+from sandbox.showing import show_client
 
 router = APIRouter(prefix="/_sandbox", tags=["sandbox"])
 CurveName = Literal["SECP256K1", "ED25519"]
 
 
-class NoFields(Strict):
-    """A body that takes nothing."""
+class Seed(Strict):
+    """The client that is made; no curves means that it has not generated."""
+
+    curves: frozenset[CurveName] = frozenset(("SECP256K1", "ED25519"))
+    is_account_abstracted: bool = False
 
 
 class WalletChange(Strict):
@@ -30,13 +34,17 @@ class WalletChange(Strict):
     public_key: Literal["lower", "upper", "null"] = "lower"
     next_fetch: Literal["other_pair", "garbage", "no_cipher_text", "other_cipher_text"] | None = None
     ejectable_until: Moment | None = None
+    fetch_pair: str | None = None
+    """The completed pair that fetches answer; `null`: the newest again."""
 
 
 class ClientChange(Strict):
     """What is changed about a client; fields that are absent stay as they are."""
 
-    backup_with_portal_enabled: bool = True
-    is_multi_backup_enabled: bool = True
+    backup_with_portal_enabled: bool | None = True
+    """`null`: the environment does not say."""
+    is_multi_backup_enabled: bool | None = True
+    is_account_abstracted: bool = False
     signing: bool = True
     ejected_at: Moment | None = None
     remove_wallet: str | None = None
@@ -54,17 +62,19 @@ class ToSign(Strict):
 @router.post("/seed")
 async def seed(request: Request) -> Response:
     """Make a client that has generated, without a line in the journal."""
-    await body_of(request, NoFields)
+    wanted = await body_of(request, Seed)
     portal = portal_of(request)
     now = portal.clock.now()
     with portal.store.transaction():
-        made = make_client(portal.store, now)
+        made = make_client(portal.store, now, is_account_abstracted=wanted.is_account_abstracted)
         shares = {
-            name: make_wallet(portal.store, made["id"], curve, now)[1] for name, curve in CURVES.items()
+            name: make_wallet(portal.store, made.id, curve, now)[1]
+            for name, curve in CURVES.items()
+            if name in wanted.curves
         }
     reply = {
-        "client_id": made["id"],
-        "client_api_key": made["clientApiKey"],
+        "client_id": made.id,
+        "client_api_key": made.client_api_key,
         "generate_response": json.dumps(shares, separators=(",", ":")),
     }
     return JSONResponse(reply)
@@ -79,7 +89,7 @@ async def change_client(request: Request) -> Response:
         _client(portal, client_id)
         added = _apply(portal, client_id, change)
         shown = show_client(portal.store, _client(portal, client_id))
-    return JSONResponse({"client": shown, "added_wallet": added})
+    return JSONResponse({"client": shown.model_dump(exclude_unset=True), "added_wallet": added})
 
 
 @router.post("/clients/{client_id}/sign")
@@ -91,6 +101,8 @@ async def sign(request: Request) -> Response:
     wallets = [wallet for wallet in wallets_of(portal.store, client_id) if wallet["curve"] == wanted.curve]
     if not client["signing"]:
         raise ControlError("signing is switched off for this client", 409)
+    if client["ejected_at"] is not None and portal.switch("signing_ends_with_eject"):
+        raise ControlError("the client has been ejected", 409)
     if not wallets:
         raise ControlError("the client has no wallet of this curve", 409)
     signature = CURVES[wanted.curve].sign(int(wallets[0]["secret"]), bytes.fromhex(wanted.message_hex))
@@ -106,7 +118,12 @@ def _client(portal: Portal, client_id: str) -> sqlite3.Row:
 
 def _apply(portal: Portal, client_id: str, change: ClientChange) -> dict[str, Any] | None:
     named = change.model_fields_set
-    columns = {"backup_with_portal_enabled", "is_multi_backup_enabled", "signing"} & named
+    columns = {
+        "backup_with_portal_enabled",
+        "is_multi_backup_enabled",
+        "is_account_abstracted",
+        "signing",
+    } & named
     values: dict[str, object] = {name: getattr(change, name) for name in columns}
     if "ejected_at" in named:
         values["ejected_at"] = change.ejected_at and stamp(change.ejected_at)
@@ -128,8 +145,8 @@ def _wallet_values(change: WalletChange) -> dict[str, object]:
     values: dict[str, object] = {}
     if "public_key" in change.model_fields_set:
         values["key_shown"] = change.public_key
-    if "next_fetch" in change.model_fields_set:
-        values["next_fetch"] = change.next_fetch
+    for name in {"next_fetch", "fetch_pair"} & change.model_fields_set:
+        values[name] = getattr(change, name)
     if "ejectable_until" in change.model_fields_set:
         values["ejectable_until"] = change.ejectable_until and stamp(change.ejectable_until)
     return values

@@ -22,7 +22,7 @@ class ControlError(Exception):
 class Strict(BaseModel):
     """A mistyped name must not pass in silence: a test would then show nothing."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 async def body_of(request: Request, model: type[M]) -> M:

@@ -1,4 +1,4 @@
-"""Who calls: the custodian's key, clients' API keys and client session tokens.
+"""Who calls: the custodian's key, the gateway's, clients' API keys and client session tokens.
 
 The state keeps clients' credentials only as digests.
 """
@@ -14,18 +14,19 @@ from sandbox.store import Store
 # Portal's session tokens: 24 hours without use, each use extends, 7 days at most.
 _UNUSED = timedelta(hours=24)
 _AT_MOST = timedelta(days=7)
-_CUSTODIAN_KEY = "custodian_api_key"
+CUSTODIAN_KEY = "custodian_api_key"
+GATEWAY_KEY = "gateway_api_key"
 
 
-def custodian_key(store: Store, given: str | None) -> str:
-    """Answer the custodian's API key: the one given, or the one this state has had from its start."""
-    key = given or store.setting(_CUSTODIAN_KEY) or new_token()
-    store.set_setting(_CUSTODIAN_KEY, key)
+def kept_key(store: Store, name: str, given: str | None) -> str:
+    """Answer a key of the custodian's: the one given, or the one this state has had from its start."""
+    key = given or store.setting(name) or new_token()
+    store.set_setting(name, key)
     return key
 
 
 def is_custodian(key: str, token: str | None) -> bool:
-    """Say whether this is the custodian."""
+    """Say whether this is the custodian, with Portal's key or with the gateway's."""
     return token is not None and hmac.compare_digest(key.encode(), token.encode())
 
 

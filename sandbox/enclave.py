@@ -4,9 +4,10 @@ import sqlite3
 
 from pydantic import RootModel
 
-from sandbox.bodies import BackUp, BadBodyError, MpcShare, parse
-from sandbox.calls import Call, RefusedError, Reply
+from sandbox.bodies import BackupRequest, BadBodyError, MpcShare, parse
+from sandbox.calls import Call, Reply
 from sandbox.clients import make_share, make_wallet, wallets_of
+from sandbox.errors import RefusedError
 from sandbox.keys import CURVES
 from sandbox.shares import BadShareError, read_client_share, rebuild
 
@@ -23,7 +24,7 @@ def generate(call: Call) -> Reply:
     made = {
         name: make_wallet(call.portal.store, client_id, curve, call.now)[1] for name, curve in CURVES.items()
     }
-    return Reply(200, made, "wallets_made")
+    return Reply(made, "wallets_made")
 
 
 def back_up(call: Call) -> Reply:
@@ -32,7 +33,7 @@ def back_up(call: Call) -> Reply:
     Not idempotent: each call makes new pairs, which stay incomplete until they are confirmed.
     """
     try:
-        shares = parse(_Shares, call.body(BackUp).generate_response).root
+        shares = parse(_Shares, call.body(BackupRequest).generate_response).root
     except BadBodyError:
         raise RefusedError("Can't parse generateResponse") from None
     held = {wallet["curve"] for wallet in wallets_of(call.portal.store, _client_id(call))}
@@ -42,7 +43,7 @@ def back_up(call: Call) -> Reply:
     made = {
         name: make_share(call.portal.store, wallet, "backup", call.now) for name, wallet in wallets.items()
     }
-    return Reply(200, made, "pair_made")
+    return Reply(made, "pair_made")
 
 
 def _wallet_of_share(call: Call, curve_name: str, given: MpcShare) -> sqlite3.Row:

@@ -8,14 +8,19 @@ from typing import Any
 from sandbox.clock import stamp
 from sandbox.store import Store
 
-FILTERS = ("call", "client_id", "wallet_id", "status", "effect", "fault")
+FILTERS = ("call", "via", "client_id", "wallet_id", "status", "effect", "fault")
+
+_MATCHES = {"effect": "instr(' ' || effect || ' ', ' ' || ? || ' ') > 0"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One call: `effect` names what it changed, `fault` the kind of fault that met it."""
+    """One call: `via` is `portal` or `gateway`, `effect` names what it changed (one word, or more between
+    blanks), `fault` the kind of fault that met it.
+    """
 
     call: str
+    via: str
     client_id: str | None
     wallet_id: str | None
     status: int
@@ -25,16 +30,16 @@ class Line:
 
 def write(store: Store, at: datetime, line: Line) -> None:
     """Add a line; inside a transaction it is committed with what the call changed."""
-    columns = "at, call, client_id, wallet_id, status, effect, fault"
-    sql = f"INSERT INTO journal ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (words of this module)
+    columns = "at, call, via, client_id, wallet_id, status, effect, fault"
+    sql = f"INSERT INTO journal ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (words of this module)
     store.run(sql, stamp(at), *astuple(line))
 
 
 def read(store: Store, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Answer the lines that match every filter, in order."""
+    """Answer the lines that match every filter, in order; an effect matches any of a line's words."""
     unknown = sorted(set(wanted) - set(FILTERS))
     if unknown:
         raise ValueError(f"unknown filter {unknown[0]}: the filters are {', '.join(FILTERS)}")
-    where = " AND ".join(f"{name} = ?" for name in wanted) or "1"
+    where = " AND ".join(_MATCHES.get(name, f"{name} = ?") for name in wanted) or "1"
     rows = store.all(f"SELECT * FROM journal WHERE {where} ORDER BY seq", *wanted.values())  # noqa: S608 (names checked)
     return [dict(row) for row in rows]

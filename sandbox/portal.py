@@ -1,14 +1,12 @@
-"""What all calls share: the state, the clock, the faults and the custodian's key."""
+"""What all calls share: the state, the clock, the faults, the switches and the custodian's keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.clock import Clock
-from sandbox.credentials import custodian_key
+from sandbox.credentials import CUSTODIAN_KEY, GATEWAY_KEY, kept_key
 from sandbox.faults import Faults
 from sandbox.store import Store
-
-SWITCHES = ("gate_fetch_by_window", "gate_completion_by_window")
 
 
 @dataclass(frozen=True)
@@ -19,9 +17,10 @@ class Portal:
     clock: Clock
     faults: Faults
     custodian_key: str
+    gateway_key: str
 
     def switch(self, name: str) -> bool:
-        """Say whether a switch is on; all are off at first, as Portal documents no gate."""
+        """Say whether a switch is on; all are off at first."""
         return self.store.setting(name) == "on"
 
     def set_switch(self, name: str, *, on: bool) -> None:
@@ -29,7 +28,15 @@ class Portal:
         self.store.set_setting(name, "on" if on else "off")
 
 
-def open_portal(state: Path | None, key: str | None = None) -> Portal:
+def open_portal(
+    state: Path | None, custodian_key: str | None = None, gateway_key: str | None = None
+) -> Portal:
     """Open the state file, or a state in memory, and all that lives in it."""
     store = Store(state)
-    return Portal(store, Clock(store), Faults(store), custodian_key(store, key))
+    return Portal(
+        store,
+        Clock(store),
+        Faults(store),
+        kept_key(store, CUSTODIAN_KEY, custodian_key),
+        kept_key(store, GATEWAY_KEY, gateway_key),
+    )

@@ -10,15 +10,16 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS clients (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at TEXT NOT NULL, ejected_at TEXT,
-    is_account_abstracted INTEGER NOT NULL, backup_with_portal_enabled INTEGER NOT NULL DEFAULT 1,
-    is_multi_backup_enabled INTEGER NOT NULL DEFAULT 1, signing INTEGER NOT NULL DEFAULT 1);
+    is_account_abstracted INTEGER NOT NULL, backup_with_portal_enabled INTEGER DEFAULT 1,
+    is_multi_backup_enabled INTEGER DEFAULT 1, signing INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE IF NOT EXISTS credentials (
     digest TEXT PRIMARY KEY, client_id TEXT NOT NULL, kind TEXT NOT NULL, created_at TEXT NOT NULL,
     used_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS wallets (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL, curve TEXT NOT NULL,
     created_at TEXT NOT NULL, secret TEXT NOT NULL, x TEXT NOT NULL, y TEXT NOT NULL,
-    namespaces TEXT NOT NULL, key_shown TEXT NOT NULL DEFAULT 'lower', ejectable_until TEXT, next_fetch TEXT);
+    namespaces TEXT NOT NULL, key_shown TEXT NOT NULL DEFAULT 'lower', ejectable_until TEXT, next_fetch TEXT,
+    fetch_pair TEXT, completed_at TEXT);
 CREATE INDEX IF NOT EXISTS wallets_of_client ON wallets (client_id);
 CREATE TABLE IF NOT EXISTS pairs (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL, wallet_id TEXT NOT NULL,
@@ -28,10 +29,14 @@ CREATE INDEX IF NOT EXISTS pairs_of_client ON pairs (client_id);
 CREATE TABLE IF NOT EXISTS faults (
     seq INTEGER PRIMARY KEY, call TEXT NOT NULL, client_id TEXT, times INTEGER NOT NULL, spec TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, call TEXT NOT NULL, client_id TEXT,
-    wallet_id TEXT, status INTEGER NOT NULL, effect TEXT, fault TEXT);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, call TEXT NOT NULL, via TEXT NOT NULL,
+    client_id TEXT, wallet_id TEXT, status INTEGER NOT NULL, effect TEXT, fault TEXT);
 CREATE INDEX IF NOT EXISTS journal_of_client ON journal (client_id);
 """
+COMPLETED = "'completed', 'STORED_CLIENT_BACKUP_SHARE', 'STORED_CLIENT_BACKUP_SHARE_KEY'"
+"""The words in which a pair's status says that it is completed, as SQL."""
+
+_VERSION = 2  # of the tables above: with every change to them it grows by one
 
 
 class Store:
@@ -53,7 +58,13 @@ class Store:
         # NORMAL keeps every commit through the death of this process, which is what is promised; only a
         # loss of power could take the last ones.
         self._db.execute("PRAGMA synchronous = NORMAL")
+        # Columns are never added to a file: a state is for a test or a demo, and a new one costs nothing.
+        held = self.value("SELECT count(*) FROM sqlite_master")
+        if held and self.value("PRAGMA user_version") != _VERSION:
+            self._db.close()
+            raise sqlite3.DatabaseError("another version of the sandbox wrote it; name a new file")
         self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,6 @@ import worker
 from contracts.base import Result
 from contracts.steps import BackedUp, Checked
 from contracts.wallets import Curve, PublicKey, Wallet
-from portal.http import portal_client
 from runtime.settings import WorkerRole
 from tests.harness.commands import commands_of
 from tests.harness.playing import recording
@@ -84,8 +83,8 @@ async def test_every_activity_of_the_worker_is_among_them(workerless: World, tmp
     settings = workerless.settings.model_copy(
         update={"notify_url": receiver.url, "notify_secret": SecretStr(receiver.secret)}
     )
-    async with portal_client(settings.portal_url) as http:
-        served = worker.activities_of(WorkerRole.ALL, settings, http, http)
+    async with worker.hosts_of(settings) as hosts:
+        served = worker.activities_of(WorkerRole.ALL, settings, hosts)
     assert {step.__name__ for steps in served.values() for step in steps} == set(RESULTS)
 
 

@@ -71,7 +71,7 @@ class Commands:
         """Release the sealed files and answer what the owner's device needs."""
         if self._state.stage is Stage.AWAITING_CLAIM:
             self._enter(Stage.AWAITING_PROOF)
-        return await self._handover.claim(command, self._closes())
+        return await self._handover.claim(command, self._window.law)
 
     @claim.validator
     def _may_claim(self, command: Claim) -> None:
@@ -190,10 +190,6 @@ class Commands:
         self._state.leaving = end
         self._state.stage = Stage.CLOSING
         return Taken(stage=Stage.CLOSING)
-
-    def _closes(self) -> datetime:
-        assert self._window.closes is not None, "the story opens the window first"  # noqa: S101
-        return self._window.closes
 
     def _enter(self, stage: Stage) -> None:
         self._state.stage = stage

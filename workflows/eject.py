@@ -19,6 +19,7 @@ from workflows.approving import Approving
 from workflows.closing import Closing
 from workflows.commands import Commands
 from workflows.extension import Extension
+from workflows.fetching import Fetching
 from workflows.handover import Handover
 from workflows.notifying import Notifying
 from workflows.parking import Parking, Turn
@@ -56,6 +57,7 @@ class Eject(Commands):
         self._state = State()
         self._steps = Parking(lambda: self._state.stage, self._show)
         self._window = Window()
+        self._fetching = Fetching(self._record, self._steps, self._window)
         self._handover = Handover(self._record, self._steps)
         self._extension = Extension(self._record, self._steps, self._window)
         self._approving = Approving(self._record)
@@ -97,8 +99,9 @@ class Eject(Commands):
             await self._check()
             if await self._agreed():
                 await self._check()
-            await self._back_up()
-            await self._confirm_backup()
+            if not self._record.existing:
+                await self._back_up()
+                await self._confirm_backup()
             await self._enable_eject(self._record.request.window)
             await self._fetch_shares()
             await self._await_owner()
@@ -115,12 +118,14 @@ class Eject(Commands):
                 client_id=request.client_id,
                 recipient=request.recipient,
                 replace_backup=request.replace_backup,
+                backup=request.backup,
                 requested_by=request.requested_by,
                 approvals=request.approvals,
                 cooling_off=request.cooling_off,
             ),
         )
         self._record.wallets = found.wallets
+        self._record.completed_pairs = found.completed
         self._record.reasons = found.problems
         self._record.ejected_at = found.ejected_at
         self._record.notices = found.notices
@@ -186,6 +191,7 @@ class Eject(Commands):
                         client_id=record.request.client_id,
                         wallets=record.wallets,
                         until=workflow.now() + length,
+                        completed=record.completed_pairs if record.existing else None,
                     ),
                 )
             except Turn:
@@ -193,42 +199,21 @@ class Eject(Commands):
         record.window_opened = record.window_opened or workflow.now()
         self._window.closes = record.window_closes = enabled.closes
         self._extension.unsure = False
+        self._fetching.window_opened()
 
     async def _fetch_shares(self, *, restore: bool = False) -> None:
         """Fetch inside the window; what its close overtakes is given up."""
         self._enter(Stage.FETCHING_SHARES)
         self._record.custodian_halves = ()
-        fetching = asyncio.create_task(self._fetch(restore=restore))
+        fetching = asyncio.create_task(self._fetching.fetch(restore=restore))
         try:
             if await self._window.wait(fetching.done):
-                self._record.custodian_halves = fetching.result().files
+                fetching.result()
         except Turn:
             workflow.logger.info("eject.window_closed_before_the_fetch")
         finally:
             fetching.cancel()
             await workflow.wait_condition(fetching.done)
-
-    async def _fetch(self, *, restore: bool) -> steps.SharesFetched:
-        record = self._record
-        if restore:
-            await self._steps.run(
-                policies.RESTORE_BACKUP,
-                lambda: steps.RestoreBackup(
-                    eject_id=record.eject_id,
-                    client_id=record.request.client_id,
-                    files=record.client_halves,
-                ),
-            )
-        return await self._steps.run(
-            policies.FETCH_SHARES,
-            lambda: steps.FetchShares(
-                eject_id=record.eject_id,
-                client_id=record.request.client_id,
-                recipient=record.request.recipient,
-                backup=record.client_halves,
-                not_after=self._closes(),
-            ),
-        )
 
     async def _await_owner(self) -> None:
         """Wait for the claim and the proofs, as often as somebody extends the window."""

@@ -59,6 +59,7 @@ class Extension:
                         client_id=self._record.request.client_id,
                         wallets=self._record.wallets,
                         until=workflow.now() + length,
+                        completed=self._record.completed_pairs if self._record.existing else None,
                     ),
                 )
             except Turn:

@@ -109,6 +109,7 @@ class Handover:
                 for file in record.files
             ),
             bundle=bundle,
+            backup=record.request.backup,
         )
 
     def refuse_proofs(self, command: Prove) -> None:

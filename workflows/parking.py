@@ -1,7 +1,7 @@
 """Parking: run a step, park it when retrying cannot mend it, wait for the operator, run it again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.failures import RULES, Failure
     from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
     from contracts.stages import Stage
-    from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, PATIENT, Step
+    from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, Step
 
 I = TypeVar("I")  # noqa: E741 (what goes in)
 O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
@@ -66,10 +66,14 @@ class Parking:
         `make` builds the step's input anew for each run of it. Cancellation passes through; `Turn` is raised
         where the story goes on differently.
         """
+        return await self.through(step, lambda: self.attempt(step, make))
+
+    async def through(self, step: Step[I, O], attempt: Callable[[], Awaitable[O]]) -> O:
+        """Make an attempt until it is done, parked in between like the step that it stands for."""
         retried = 0
         while True:
             try:
-                result = await self.attempt(step, make)
+                result = await attempt()
             except Trouble as trouble:
                 retried = await self._stand(step, trouble, retried)
             except (Turn, asyncio.CancelledError):
@@ -91,7 +95,7 @@ class Parking:
                 summary=step.summary,
                 start_to_close_timeout=step.start_to_close,
                 heartbeat_timeout=HEARTBEAT,
-                retry_policy=PATIENT,
+                retry_policy=step.retry,
                 cancellation_type=step.cancellation,
             )
             result = step.answer.model_validate(given)
@@ -99,6 +103,8 @@ class Parking:
             if is_cancelled_exception(error):
                 raise asyncio.CancelledError from error
             failure, reason = _read(error)
+            if step.retry.maximum_attempts == 1 and (RULES[failure].retried or _unheard(error)):
+                raise Turn(failure) from None
         except ValidationError as error:
             failure = Failure.MESSAGE_INVALID
             reason = f"What the step was given or answered has another form: {sentence(error)}"
@@ -172,6 +178,11 @@ class Parking:
     def _answer(self, retried: int, outcome: RetryOutcome, park: Park | None = None) -> None:
         if retried:
             self._became[retried] = RetryAnswer(outcome=outcome, park=park)
+
+
+def _unheard(error: ActivityError) -> bool:
+    """Whether the only attempt ended without a word: its worker died, was stopped, or took too long."""
+    return not isinstance(error.cause, ApplicationError)
 
 
 def _read(error: ActivityError) -> tuple[Failure, str]:

@@ -1,7 +1,7 @@
 """Every step with its queue, its time-out and its reason; every retry policy."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.confirm_backup import ConfirmBackupStep
     from activities.enable_eject import EnableEjectStep
     from activities.fetch_shares import FetchSharesStep
+    from activities.read_cipher_texts import ReadCipherTextsStep
     from activities.release import ReleaseStep
     from activities.restore_backup import RestoreBackupStep
     from activities.shrink_window import ShrinkWindowStep
@@ -29,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         BackupRestored,
         Check,
         Checked,
+        CipherTextsRead,
         Complete,
         Completed,
         ConfirmBackup,
@@ -37,8 +39,10 @@ with workflow.unsafe.imports_passed_through():
         EjectEnabled,
         EnableEject,
         FetchShares,
+        FetchSharesAsClient,
         Purge,
         Purged,
+        ReadCipherTexts,
         ReceiptWritten,
         Release,
         Released,
@@ -57,6 +61,10 @@ O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
 PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=1)
 )
+# Portal's single-use read must not be made again in the same window: the workflow opens another one first.
+ONCE = RetryPolicy(maximum_attempts=1)
+# A lost read costs a window; a Portal that loses ten in a row is a matter for people.
+MOST_WINDOWS = 10
 # A dead worker is noticed within this, and the attempt given to another.
 HEARTBEAT = timedelta(seconds=5)
 
@@ -87,6 +95,7 @@ class Step(Generic[I, O]):
     start_to_close: timedelta = timedelta(minutes=1)
     queue: TaskQueue = TaskQueue.EJECT
     cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
+    retry: RetryPolicy = field(default_factory=lambda: PATIENT)
 
     @property
     def name(self) -> str:
@@ -129,6 +138,19 @@ FETCH_SHARES: Step[FetchShares, SharesFetched] = Step(
     SharesFetched,
     "Fetch the custodian halves, seal them to the owner",
     start_to_close=timedelta(minutes=3),  # one call, one look and one write for each wallet
+)
+FETCH_SHARES_AS_CLIENT: Step[FetchSharesAsClient, SharesFetched] = Step(
+    FetchSharesStep.fetch_shares_as_client,
+    SharesFetched,
+    "Fetch a custodian half as the client, seal it to the owner",
+    start_to_close=timedelta(minutes=2),  # three calls and a write
+    retry=ONCE,
+)
+READ_CIPHER_TEXTS: Step[ReadCipherTexts, CipherTextsRead] = Step(
+    ReadCipherTextsStep.read_cipher_texts,
+    CipherTextsRead,
+    "Seal the existing backup's cipher text to the owner",
+    queue=TaskQueue.CLIENT,
 )
 RESTORE_BACKUP: Step[RestoreBackup, BackupRestored] = Step(
     RestoreBackupStep.restore_backup,

@@ -8,9 +8,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import Approved, Guards
     from contracts.commands import Commanded, CommandName
     from contracts.receipt import Asserted, ProvenWallet, Receipt, Times
-    from contracts.request import EjectRequest, digest_of
+    from contracts.request import Backup, EjectRequest, digest_of
     from contracts.sealing import SealedRef, fingerprint
     from contracts.stages import End
+    from contracts.steps import CompletedPairs
     from contracts.wallets import Wallet
 
 
@@ -29,6 +30,7 @@ class Record:
         self.cooling_off_until: datetime | None = None
         self.requested = requested
         self.wallets: tuple[Wallet, ...] = ()
+        self.completed_pairs: CompletedPairs = {}
         self.reasons: tuple[str, ...] = ()
         self.client_halves: tuple[SealedRef, ...] = ()
         self.custodian_halves: tuple[SealedRef, ...] = ()
@@ -43,6 +45,11 @@ class Record:
         self.proven: datetime | None = None
         self.completed: datetime | None = None
         self.ejected_at: datetime | None = None
+
+    @property
+    def existing(self) -> bool:
+        """Whether the owner rebuilds from a backup that was made before."""
+        return self.request.backup is Backup.EXISTING
 
     @property
     def files(self) -> tuple[SealedRef, ...]:

@@ -12,6 +12,12 @@ class Window:
     def __init__(self) -> None:
         self.closes: datetime | None = None
 
+    @property
+    def law(self) -> datetime:
+        """The close, for what happens only after the window was opened."""
+        assert self.closes is not None, "the story opens the window first"  # noqa: S101
+        return self.closes
+
     async def wait(self, done: Callable[[], bool]) -> bool:
         """Wait until something is done, but no longer than the window is open; whether it was done."""
         while not done() and self.closes and (left := self.closes - workflow.now()) > timedelta(0):

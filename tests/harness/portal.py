@@ -27,15 +27,16 @@ class Customer:
 class Sandbox:
     """The control API of one running sandbox."""
 
-    def __init__(self, url: str, custodian_key: str) -> None:
+    def __init__(self, url: str, custodian_key: str, gateway_key: str = "") -> None:
         self.url = url
         self.custodian_key = SecretStr(custodian_key)
+        self.gateway_key = SecretStr(gateway_key)
         self.seeded: list[str] = []
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
-    def seed(self) -> Customer:
-        """A new client with both wallets."""
-        made = self._post("/_sandbox/seed", {})
+    def seed(self, **shape: Any) -> Customer:
+        """A new client with both wallets, or of another shape."""
+        made = self._post("/_sandbox/seed", shape)
         self.seeded.append(made["client_id"])
         return Customer(
             made["client_id"], SecretStr(made["client_api_key"]), SecretStr(made["generate_response"])
@@ -77,11 +78,16 @@ class Sandbox:
         entries: list[dict[str, Any]] = answer["entries"]
         return entries
 
-    def back_up(self, customer: Customer) -> None:
-        """The client backs up by itself, and confirms it."""
+    def add_backup(self, client_id: str, form: str, **more: Any) -> dict[str, Any]:
+        """One more pair for each wallet, made earlier: its shares, and what opens its cipher text."""
+        return self._post(f"/_sandbox/clients/{client_id}/backups", {"form": form, **more})
+
+    def back_up(self, customer: Customer) -> str:
+        """The client backs up by itself, keeps its shares (the enclave's answer), and confirms it."""
         headers = {"Authorization": f"Bearer {customer.api_key.get_secret_value()}"}
         body = {"generateResponse": customer.generate_response.get_secret_value()}
-        shares = self._http.post("/v1/backup", json=body, headers=headers).raise_for_status().json()
+        made = self._http.post("/v1/backup", json=body, headers=headers).raise_for_status()
+        shares = made.json()
         confirm = {
             "backupSharePairIds": [share["id"] for share in shares.values()],
             "status": "STORED_CLIENT_BACKUP_SHARE",
@@ -89,6 +95,7 @@ class Sandbox:
         self._http.patch(
             "/api/v3/clients/me/backup-share-pairs", json=confirm, headers=headers
         ).raise_for_status()
+        return made.text
 
     def mint_session(self, client_id: str) -> str:
         """A session token of a client's, as the worker mints its own."""
@@ -131,7 +138,9 @@ def running_sandbox(state: Path) -> Iterator[Sandbox]:
     threading.Thread(target=serve).start()
     try:
         assert ready.wait(30), "the sandbox did not start"
-        sandbox = Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.portal.custodian_key)
+        portal = app.state.portal
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        sandbox = Sandbox(url, portal.custodian_key, portal.gateway_key)
         try:
             yield sandbox
         finally:

@@ -25,13 +25,13 @@ from custody.audit import Audit
 from custody.keys import make_key
 from custody.signing import Trust
 from custody.vault import Vault
+from device.backups import OwnersBackup
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
-from portal.http import portal_client
 from runtime.settings import Settings, WorkerRole
 from tests.harness.portal import Customer, Sandbox
-from worker import activities_of, make_worker
+from worker import activities_of, hosts_of, make_worker
 
 # How long anything may take that needs no time to pass; only a hang ever reaches it.
 PATIENCE = 60
@@ -44,11 +44,13 @@ class Owner:
         self.identity = Identity.generate()
         self.folder = folder
 
-    def open(self, answer: ClaimAnswer, vault: Path) -> tuple[OpenedWallet, ...]:
+    def open(
+        self, answer: ClaimAnswer, vault: Path, backup: OwnersBackup | None = None
+    ) -> tuple[OpenedWallet, ...]:
         """Fetch the released files as they are named, and rebuild the keys."""
         copy = self.folder / answer.eject_id
         shutil.copytree(vault / released_prefix(answer.eject_id), copy, dirs_exist_ok=True)
-        return open_bundle(self.identity, answer, copy)
+        return open_bundle(self.identity, answer, copy, backup or OwnersBackup())
 
 
 @dataclass
@@ -142,13 +144,13 @@ class World:
         """The owner asks for the bundle."""
         return await starter.claim(self.client, customer.client_id, Claim(claimed_by="ada"))
 
-    def rebuild(self, answer: ClaimAnswer) -> tuple[OpenedWallet, ...]:
+    def rebuild(self, answer: ClaimAnswer, backup: OwnersBackup | None = None) -> tuple[OpenedWallet, ...]:
         """The owner's device rebuilds the keys."""
-        return self.owner.open(answer, self.vault_folder)
+        return self.owner.open(answer, self.vault_folder, backup)
 
-    def proofs(self, answer: ClaimAnswer) -> Prove:
+    def proofs(self, answer: ClaimAnswer, backup: OwnersBackup | None = None) -> Prove:
         """The owner's device signs the challenge of every wallet."""
-        return prove(answer, self.rebuild(answer))
+        return prove(answer, self.rebuild(answer, backup))
 
     async def prove(self, customer: Customer, proofs: Prove) -> Any:
         """Hand the proofs in."""
@@ -237,9 +239,8 @@ async def serving(world: World, role: WorkerRole = WorkerRole.ALL) -> AsyncItera
     """A worker of both roles, or of one, inside this process."""
     settings = world.settings
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(portal_client(settings.portal_url))
-        enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
-        served = activities_of(role, settings, http, enclave)
+        hosts = await stack.enter_async_context(hosts_of(settings))
+        served = activities_of(role, settings, hosts)
         for queue, activities in served.items():
             worker = make_worker(world.client, queue, activities, settings.build_id)
             await stack.enter_async_context(worker)

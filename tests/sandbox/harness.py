@@ -18,6 +18,7 @@ from sandbox.app import make_app
 ROOT = Path(__file__).parents[2]
 ME = "/api/v3/clients/me"
 CLIENTS = "/api/v3/custodians/me/clients"
+GATEWAY = "/v4/wallets/clients"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Box:
 
     http: httpx.AsyncClient
     custodian_key: str
+    gateway_key: str
+
+    async def gateway(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call Tatum's gateway with the custodian's Tatum key."""
+        return await self.http.request(method, path, headers={"x-api-key": self.gateway_key}, **options)
 
     async def custodian(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call with the custodian's credential."""
@@ -51,9 +57,9 @@ class Box:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    async def seed(self) -> Owner:
-        """Make a client that has generated."""
-        return Owner(**await self.control("seed", {}))
+    async def seed(self, **shape: Any) -> Owner:
+        """Make a client that has generated, with both wallets or of another shape."""
+        return Owner(**await self.control("seed", shape))
 
     async def read(self, client_id: str) -> Any:
         """Read a client as the custodian."""
@@ -84,6 +90,23 @@ class Box:
         path = f"{CLIENTS}/{owner.client_id}/wallets/{wallet_id}/ejectable-backup-shares"
         return await self.custodian("GET", path)
 
+    async def enable(self, owner: Owner, wallet_id: str) -> httpx.Response:
+        """Open a wallet's window for as long as an omitted time means."""
+        path = f"{CLIENTS}/{owner.client_id}/enable-eject"
+        return await self.custodian("PATCH", path, json={"walletId": wallet_id})
+
+    async def fetch_as_client(
+        self, owner: Owner, wallet_id: str, method: str | None = "PASSWORD"
+    ) -> httpx.Response:
+        """Fetch a wallet's ejectable shares as the client."""
+        path = f"{ME}/wallets/{wallet_id}/ejectable-backup-shares"
+        params = {} if method is None else {"backupMethod": method}
+        return await self.call("GET", path, owner.client_api_key, params=params)
+
+    async def complete(self, owner: Owner, wallet_id: str) -> httpx.Response:
+        """Complete one wallet."""
+        return await self.call("PATCH", f"{ME}/wallets/{wallet_id}/complete-eject", owner.client_api_key)
+
     async def effects(self, **filters: str) -> list[str | None]:
         """Answer the effects in the journal."""
         reply = await self.http.get("/_sandbox/journal", params=filters)
@@ -96,7 +119,7 @@ async def in_process() -> AsyncIterator[Box]:
     app = make_app()
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
-        yield Box(http, app.state.portal.custodian_key)
+        yield Box(http, app.state.portal.custodian_key, app.state.portal.gateway_key)
     app.state.portal.store.close()
 
 
@@ -106,7 +129,7 @@ def process(
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """Run `python -m sandbox` and end exactly that process, whatever happens."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "SANDBOX_CUSTODIAN_API_KEY"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SANDBOX_")}
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -127,4 +150,4 @@ def process(
 async def connected(ready: dict[str, str]) -> AsyncIterator[Box]:
     """Talk to a sandbox in a process of its own."""
     async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as http:
-        yield Box(http, ready["custodian_api_key"])
+        yield Box(http, ready["custodian_api_key"], ready["gateway_api_key"])

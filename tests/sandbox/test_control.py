@@ -28,10 +28,14 @@ async def walk(box: Box) -> tuple[str, list[str]]:
     await box.custodian("PATCH", f"{CLIENTS}/{client_id}/enable-eject", json={"walletId": wallet})
     path = f"{CLIENTS}/{client_id}/wallets/{wallet}/ejectable-backup-shares"
     custodian = (await box.custodian("GET", path)).json()["custodianBackupShare"]
+    await box.call("GET", f"{ME}/wallets/{wallet}/ejectable-backup-shares?backupMethod=PASSKEY", key)
     await box.call("GET", ME, key)
+    await box.control("switches", {"complete_one_by_one": True})
+    await box.call("PATCH", f"{ME}/wallets/{wallet}/complete-eject", key)
     await box.call("POST", f"{ME}/eject", key)
     secrets = [
         box.custodian_key,
+        box.gateway_key,
         key,
         made["clientSessionToken"],
         minted["clientSessionToken"],
@@ -53,7 +57,9 @@ EFFECTS = {
     "list_clients": None,
     "enable_eject": "window_set",
     "fetch_shares": "shares_released",
+    "fetch_shares_as_client": "shares_released_to_client",
     "read_client_as_itself": None,
+    "complete_wallet": "wallet_completed",
     "complete_client": "completed",
 }
 
@@ -74,7 +80,10 @@ async def test_journal_has_every_call_with_its_effect(box: Box) -> None:
         "confirm_backup",
         "enable_eject",
         "fetch_shares",
+        "fetch_shares_as_client",
+        "complete_wallet",
     }
+    assert {entry["via"] for entry in entries} == {"portal"}
 
 
 async def test_journal_holds_no_secret(box: Box) -> None:

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.sandbox.harness import CLIENTS, ME, ROOT, Box, connected, process
+from tests.sandbox.harness import CLIENTS, GATEWAY, ME, ROOT, Box, connected, process
 
 
 async def test_sigkill_and_restart_lose_nothing(tmp_path: Path) -> None:
@@ -34,7 +36,8 @@ async def test_sigkill_and_restart_lose_nothing(tmp_path: Path) -> None:
         running.send_signal(signal.SIGKILL)
         running.wait(10)
     with process("--state", state) as (_running, again):
-        assert again["custodian_api_key"] == ready["custodian_api_key"]
+        for name in ("custodian_api_key", "gateway_api_key"):
+            assert again[name] == ready[name]
         async with connected(again) as box:
             assert await _everything(box, owner.client_id) == before
             assert (await box.control("clock"))["now"] > now
@@ -92,20 +95,22 @@ async def test_ends_quickly_and_cleanly(number: signal.Signals) -> None:
 
 async def test_one_line_on_stdout_and_no_secret_in_the_log(tmp_path: Path) -> None:
     """Stdout has the ready line and no more; the log at debug level has paths, and no credential or share."""
-    key = "key-of-this-test"
-    with process("--log-level", "debug", env={"SANDBOX_CUSTODIAN_API_KEY": key}) as (running, ready):
-        assert set(ready) == {"url", "custodian_api_key"}
-        assert ready["custodian_api_key"] == key
+    key, tatum_key = "key-of-this-test", "tatum-key-of-this-test"
+    env = {"SANDBOX_CUSTODIAN_API_KEY": key, "SANDBOX_GATEWAY_API_KEY": tatum_key}
+    with process("--log-level", "debug", env=env) as (running, ready):
+        assert set(ready) == {"url", "custodian_api_key", "gateway_api_key"}
+        assert (ready["custodian_api_key"], ready["gateway_api_key"]) == (key, tatum_key)
         assert ready["url"].startswith("http://127.0.0.1:")
         async with connected(ready) as box:
             owner = await box.seed()
             shares = await box.back_up(owner)
+            assert (await box.gateway("GET", GATEWAY)).status_code == 200
         running.send_signal(signal.SIGTERM)
         output, errors = await asyncio.to_thread(running.communicate, None, 10)
     assert output == ""
     assert "/v1/backup" in errors
     share = json.loads(owner.generate_response)["ED25519"]["share"]
-    for secret in (key, owner.client_api_key, share, shares["ED25519"]["share"]):
+    for secret in (key, tatum_key, owner.client_api_key, share, shares["ED25519"]["share"]):
         assert secret not in errors
 
 
@@ -128,6 +133,20 @@ async def test_state_is_its_owners_alone(tmp_path: Path) -> None:
         )
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr.startswith("cannot use the state file: ")
+
+
+def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A state that another version wrote is left alone, with a sentence that says what to do."""
+    state = tmp_path / "state.db"
+    with closing(sqlite3.connect(state)) as other:
+        other.execute("CREATE TABLE journal (seq INTEGER)")
+        other.commit()
+    command = [sys.executable, "-m", "sandbox", "--state", str(state)]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "cannot use the state file: another version of the sandbox wrote it; name a new file\n"
+    )
 
 
 def test_serves_this_machine_only() -> None:

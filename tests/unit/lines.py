@@ -50,6 +50,22 @@ LINES: dict[str, Line] = {
         CUSTODIAN_KEY,
         {"custodianBackupShare": "{}"},
     ),
+    "fetch shares as client": (
+        lambda _, client: client.fetch_shares("wallet-1", "PASSKEY"),
+        "GET",
+        f"{CLIENTS}/wallets/wallet-1/ejectable-backup-shares?backupMethod=PASSKEY",
+        None,
+        CLIENT_TOKEN,
+        {"data": {"custodianBackupShare": "{}"}},
+    ),
+    "complete eject of a wallet": (
+        lambda _, client: client.complete_wallet("wallet-1"),
+        "PATCH",
+        f"{CLIENTS}/wallets/wallet-1/complete-eject",
+        None,
+        CLIENT_TOKEN,
+        None,
+    ),
     "read client as itself": (
         lambda _, client: client.read(),
         "GET",

@@ -51,6 +51,8 @@ TABLES: dict[str, dict[int, Failure]] = {
     "CONFIRM_BACKUP": STATUSES,
     "COMPLETE": STATUSES,
     "BACK_UP": STATUSES,
+    "FETCH_SHARES_AS_CLIENT": STATUSES,
+    "COMPLETE_WALLET": STATUSES,
 }
 PAGE = f"<html><h1>502</h1>{SECRET}</html>"
 # The documented error bodies, those of Tatum and of proxies, and no JSON that could be one.
@@ -133,6 +135,18 @@ ANSWERS: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
     "FETCH_SHARES": (
         {"encryptedClientBackupShare": None, "custodianBackupShare": SECRET},
         [
+            ({}, "custodianBackupShare"),
+            ({"custodianBackupShare": {"share": SECRET}}, "custodianBackupShare"),
+            (
+                {"custodianBackupShare": SECRET, "encryptedClientBackupShare": [SECRET]},
+                "encryptedClientBackupShare",
+            ),
+        ],
+    ),
+    "FETCH_SHARES_AS_CLIENT": (
+        {"data": {"encryptedClientBackupShare": None, "custodianBackupShare": SECRET}},
+        [
+            ({"data": {}}, "custodianBackupShare"),
             ({}, "custodianBackupShare"),
             ({"custodianBackupShare": {"share": SECRET}}, "custodianBackupShare"),
             (

@@ -95,7 +95,9 @@ class World:
             backup=self.refs,
             not_after=CLOSES,
         )
-        return await run(FetchSharesStep(self.portal.custodian, self.vault).fetch_shares, what, at=at)
+        return await run(
+            FetchSharesStep(self.portal.custodian, self.vault, self.portal.clients).fetch_shares, what, at=at
+        )
 
     async def refused(self, failure: Failure, at: datetime = NOW) -> StepError:
         """An attempt that ends so and shows no share."""

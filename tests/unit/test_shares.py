@@ -130,7 +130,10 @@ CUSTODIAN_SHARES: dict[str, tuple[Callable[[Made], str], Failure]] = {
         lambda m: json.dumps(m.custodian | {"backupSharePairId": SENTINEL}),
         Failure.PAIR_MISMATCH,
     ),
-    "pair is a list": (lambda m: json.dumps(m.custodian | {"backupSharePairId": [1]}), Failure.PAIR_MISMATCH),
+    "pair is a list": (
+        lambda m: json.dumps(m.custodian | {"backupSharePairId": [1]}),
+        Failure.SHARE_UNREADABLE,
+    ),
     "no pair": (lambda m: _without(m, "backupSharePairId"), Failure.SHARE_UNREADABLE),
     "no share": (lambda m: _without(m, "share"), Failure.SHARE_UNREADABLE),
     "no place": (lambda m: _without(m, "clientBk"), Failure.SHARE_UNREADABLE),
@@ -153,7 +156,7 @@ CUSTODIAN_SHARES: dict[str, tuple[Callable[[Made], str], Failure]] = {
 def test_a_right_custodian_share_passes(curve: Curve) -> None:
     """The pair that was backed up, with its two numbers."""
     made = MADE[curve]
-    check_custodian_share(SecretStr(made.share(Role.CUSTODIAN)), made.pair, made.wallet.id)
+    check_custodian_share(SecretStr(made.share(Role.CUSTODIAN)), [made.pair], made.wallet.id)
 
 
 @pytest.mark.parametrize("name", CUSTODIAN_SHARES)
@@ -161,7 +164,7 @@ def test_a_wrong_custodian_share_is_refused(name: str) -> None:
     """A half of another pair would rebuild no key, and the owner would learn it too late."""
     text, failure = CUSTODIAN_SHARES[name]
     made = MADE[Curve.SECP256K1]
-    refused(lambda: check_custodian_share(SecretStr(text(made)), made.pair, made.wallet.id), failure)
+    refused(lambda: check_custodian_share(SecretStr(text(made)), [made.pair], made.wallet.id), failure)
 
 
 @pytest.mark.parametrize("wallets", [None, (), WALLETS, WALLETS[:1]])
@@ -254,7 +257,7 @@ def test_no_text_whatever_raises_anything_else_or_is_shown(text: str) -> None:
     share, wallet = SecretStr(text), WALLETS[0]
     checks: list[Callable[[], object]] = [
         lambda: check_client_share(share, "pair-1", wallet),
-        lambda: check_custodian_share(share, "pair-1", wallet.id),
+        lambda: check_custodian_share(share, ["pair-1"], wallet.id),
         lambda: check_deposit(share, WALLETS),
     ]
     for check in checks:
