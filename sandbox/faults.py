@@ -21,7 +21,7 @@ class FaultSpec(BaseModel):
 
     call: str
     times: int = Field(default=1, ge=1)
-    kind: Literal["status", "delay", "drop"]
+    kind: Literal["status", "delay", "drop", "hold"]
     client_id: str | None = None
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
@@ -47,6 +47,14 @@ class Dropped(Response):
             raise ConnectionResetError("reply dropped")  # served in process, there is no connection
         abort()
         await receive()  # returns once the server knows that the connection is gone
+
+
+class Held(Response):
+    """A reply that is never sent: it waits for the end of the connection, or of the sandbox."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait."""
+        await receive()  # returns once the connection is gone
 
 
 async def _nothing(_spec: FaultSpec, _request: Request) -> Response | None:
@@ -79,6 +87,7 @@ KINDS = {
     "status": Kind(needs=("status",), before=_answer),
     "delay": Kind(needs=("seconds",), before=_wait),
     "drop": Kind(after=lambda _spec, _response: Dropped()),
+    "hold": Kind(after=lambda _spec, _response: Held()),
 }
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from temporalio.client import Client
 
@@ -30,16 +31,7 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     Returns its address, and how to end it.
     """
     port = free_port()
-    command = [temporal_cli(), "server", "start-dev", "--headless", "--log-level", "error"]
-    command += ["--port", str(port)]
-    for setting in (
-        "frontend.WorkflowTimeSkippingEnabled=true",
-        "frontend.WorkflowPauseEnabled=true",
-        *SERVER_SETTINGS,
-    ):
-        command += ["--dynamic-config-value", setting]
-    for key in attributes.ALL:
-        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+    command = server_command(port)
     for process in ("main", *(f"gw{number}" for number in range(processes))):
         for kind in ("tests", "processes", "elsewhere"):
             command += ["--namespace", f"{kind}-{process}"]
@@ -52,12 +44,30 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
     return f"127.0.0.1:{port}", end
 
 
-async def connected(namespace: str) -> Client:
-    """A client of the server in one namespace, once it answers."""
+def server_command(port: int, state: Path | None = None) -> list[str]:
+    """The development server, its time skipping on; with a state file it can be killed and started again."""
+    command = [temporal_cli(), "server", "start-dev", "--headless", "--log-level", "error"]
+    command += ["--port", str(port)]
+    if state is not None:
+        command += ["--db-filename", str(state)]
+        command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
+    for setting in (
+        "frontend.WorkflowTimeSkippingEnabled=true",
+        "frontend.WorkflowPauseEnabled=true",
+        *SERVER_SETTINGS,
+    ):
+        command += ["--dynamic-config-value", setting]
+    for key in attributes.ALL:
+        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+    return command
+
+
+async def connected(namespace: str, address: str | None = None) -> Client:
+    """A client of the tests' server, or of another, in one namespace, once it answers."""
     async with asyncio.timeout(_STARTS_WITHIN):
         while True:
             with suppress(RuntimeError):
                 return await Client.connect(
-                    os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
+                    address or os.environ[ADDRESS], namespace=namespace, data_converter=DATA_CONVERTER
                 )
             await asyncio.sleep(0.05)
