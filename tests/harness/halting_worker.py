@@ -2,7 +2,8 @@
 
 `python -m tests.harness.halting_worker ROLE CLIENT/STEP/ACCESS/MOMENT...`: at each of these points, once for
 each time it is named, it writes `here CLIENT` to standard output and waits to be killed, or goes on at
-SIGUSR1.
+SIGUSR1. With `hold:` before it, a point is one where the sandbox stands still: it does the call of that very
+step, and keeps the reply.
 """
 
 import asyncio
@@ -16,22 +17,35 @@ import worker
 from portal import http
 from runtime import logs
 from runtime.settings import WorkerRole, load_settings
-from tests.harness.moments import Point, watching
+from tests.harness.moments import Moment, Point, watching
 
 
 class Halts:
     """Who stands where, or will."""
 
-    def __init__(self, points: list[str]) -> None:
+    def __init__(self, points: list[str], sandbox: str) -> None:
+        self._sandbox = sandbox
         self._to_come = Counter(points)
         self._standing: list[asyncio.Event] = []
 
     async def meet(self, client: str, point: Point) -> None:
         """Stand still where this was asked for."""
-        name = f"{client}/{point}"
-        if not self._to_come[name]:
-            return
-        self._to_come[name] -= 1
+        acted = Point(point.step, point.access, Moment.ACTED)
+        if point.moment is Moment.BEFORE and self._comes(f"hold:{client}/{acted}"):
+            await asyncio.to_thread(self._hold, client, point.access)
+        if self._comes(f"{client}/{point}"):
+            await self._stand(client)
+
+    def _comes(self, name: str) -> bool:
+        comes = self._to_come[name] > 0
+        self._to_come[name] -= comes
+        return comes
+
+    def _hold(self, client: str, call: str) -> None:
+        fault = {"call": call, "kind": "hold", "client_id": client}
+        httpx.post(f"{self._sandbox}/_sandbox/faults", json=fault, trust_env=False).raise_for_status()
+
+    async def _stand(self, client: str) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._go_on)
         self._standing.append(go_on := asyncio.Event())
         _say(f"here {client}")
@@ -59,5 +73,5 @@ if __name__ == "__main__":
     http._TIMEOUT = httpx.Timeout(120)
     settings = load_settings()
     logs.configure(settings.log_level)
-    with watching(Halts(points).meet):
+    with watching(Halts(points, settings.enclave_url).meet):
         asyncio.run(worker.serve(WorkerRole(role), settings))

@@ -16,6 +16,8 @@ from tests.harness.points import Cell, Process
 from tests.harness.receiver import Receiver
 from tests.harness.roads import Walker
 
+# A local activity has no attempts in history.
+_LOCAL = ("verify", "verify_approval")
 # Within this all ejects of a batch come to their points; only a hang ever reaches it.
 _STAND_WITHIN = 120
 
@@ -77,9 +79,6 @@ async def killed_together(folder: Path, killed: Process, cells: Sequence[Cell]) 
             cell: Walker(on.world, on.world.sandbox.seed(), cell.point.step, approver) for cell in cells
         }
         worker = await on.start_worker("-m", "tests.harness.halting_worker", "all", *_halts(walkers))
-        for cell, walker in walkers.items():
-            if cell.reply_is_lost:
-                on.world.sandbox.fault(cell.point.access, "hold", client_id=walker.customer.client_id)
         standing = Standing(on)
         listening = asyncio.create_task(standing.listen(worker))
         cases = [Case(cell, walker, asyncio.create_task(walker.walk())) for cell, walker in walkers.items()]
@@ -95,9 +94,8 @@ async def killed_together(folder: Path, killed: Process, cells: Sequence[Cell]) 
 
 def _halts(walkers: Mapping[Cell, Walker]) -> list[str]:
     return [
-        f"{walker.customer.client_id}/{cell.point}"
+        f"{'hold:' if cell.reply_is_lost else ''}{walker.customer.client_id}/{cell.point}"
         for cell, walker in walkers.items()
-        if not cell.reply_is_lost
     ]
 
 
@@ -138,9 +136,27 @@ async def _wrong(case: Case, receiver: Receiver) -> list[str]:
     with suppress(TimeoutError):
         async with asyncio.timeout(60), receiver.changed:
             await receiver.changed.wait_for(lambda: len(_told(case, receiver)) >= len(walker.told))
+    if not await _noticed(case):
+        found.append("its step never ran again: the kill has missed it")
     if (told := _told(case, receiver)) != walker.told:
         found.append(f"it was told {told}")
     return found
+
+
+async def _noticed(case: Case) -> bool:
+    """Whether the step was tried again, where the death of this process means that it must be."""
+    cell, handle = case.cell, case.walker.handle
+    tried_again = cell.killed is Process.WORKER or cell.reply_is_lost
+    if not tried_again or cell.point.step in (*_LOCAL, "send_notice"):  # whose history is not this one
+        return True
+    number = None
+    async for event in handle.fetch_history_events():
+        if event.activity_task_scheduled_event_attributes.activity_type.name == cell.point.step:
+            number = event.event_id
+        started = event.activity_task_started_event_attributes
+        if number is not None and started.scheduled_event_id == number and started.attempt > 1:
+            return True
+    return False
 
 
 def _told(case: Case, receiver: Receiver) -> list[str]:

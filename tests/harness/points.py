@@ -114,14 +114,18 @@ BATCHES: Mapping[str, list[Cell]] = {
 
 
 def table(outcomes: Mapping[str, str]) -> str:
-    """The matrix as Markdown: of how many processes each point's death ended right, and where it did not."""
+    """The matrix as Markdown: the death of how many processes ended right at each point, and whose did not.
+
+    `outcomes` are by the name of their cell, and empty where all is right.
+    """
     moments = list(Moment)
     lines = ["| step | reaches for | " + " | ".join(moments) + " |", "| --- " * (2 + len(moments)) + "|"]
     for step, accesses in ACCESSES.items():
         for access in accesses or (ITSELF,):
             shown = [_shown(Point(step, access, moment), outcomes) for moment in moments]
             lines.append(f"| {step} | {access} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+    right = sum(not outcome for outcome in outcomes.values())
+    return "\n".join([f"{right} of {len(outcomes)} cases ended right.", "", *lines])
 
 
 def _shown(point: Point, outcomes: Mapping[str, str]) -> str:
