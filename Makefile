@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-node test-ui check format docs lock clean
+.PHONY: demo test test-node test-ui chaos check format docs lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -16,6 +16,9 @@ test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 
 test-ui: $(READY) ## What people see in the Temporal UI, in a real Chromium.
 	@$(BIN)/python -m pytest -m ui -rs tests/ui
+
+chaos: $(READY) ## Every process killed at every point of every step, and a month of restarts: some minutes.
+	@$(BIN)/python -m pytest -n 4 -m chaos tests/test_kills.py tests/test_month.py
 
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .
