@@ -10,14 +10,47 @@ import asyncio
 import signal
 import sys
 from collections import Counter
+from datetime import timedelta
+from typing import Any
 
 import httpx
+from temporalio.worker import (
+    StartActivityInput,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowOutboundInterceptor,
+)
+from temporalio.workflow import ActivityHandle
 
 import worker
 from portal import http
 from runtime import logs
 from runtime.settings import WorkerRole, load_settings
 from tests.harness.moments import Moment, Point, watching
+
+# Longer than it takes on a busy machine until all stand.
+_STANDS_FOR = timedelta(minutes=10)
+
+
+class _Outbound(WorkflowOutboundInterceptor):
+    """Gives attempts as long as it takes until all stand; that somebody died is told by heartbeats."""
+
+    def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:  # noqa: A002
+        if input.heartbeat_timeout:
+            input.start_to_close_timeout = _STANDS_FOR
+        return super().start_activity(input)
+
+    def start_local_activity(self, input: StartLocalActivityInput) -> ActivityHandle[Any]:  # noqa: A002
+        input.start_to_close_timeout = input.schedule_to_close_timeout = _STANDS_FOR
+        return super().start_local_activity(input)
+
+
+class Unhurried(WorkflowInboundInterceptor):
+    """Put round the workflows of this worker."""
+
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        """Put ourselves before what the workflow asks for."""
+        super().init(_Outbound(outbound))
 
 
 class Halts:
@@ -70,8 +103,8 @@ if __name__ == "__main__":
     role, *points = sys.argv[1:]
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until somebody stands
     # A sandbox may hold a reply until every other eject of its test stands too.
-    http._TIMEOUT = httpx.Timeout(120)
+    http._TIMEOUT = httpx.Timeout(_STANDS_FOR.total_seconds())
     settings = load_settings()
     logs.configure(settings.log_level)
-    with watching(Halts(points, settings.enclave_url).meet):
+    with watching(Halts(points, settings.enclave_url).meet, Unhurried):
         asyncio.run(worker.serve(WorkerRole(role), settings))

@@ -19,7 +19,7 @@ from tests.harness.roads import Walker
 # A local activity has no attempts in history.
 _LOCAL = ("verify", "verify_approval")
 # Within this all ejects of a batch come to their points; only a hang ever reaches it.
-_STAND_WITHIN = 120
+_STAND_WITHIN = 240
 
 
 @dataclass

@@ -11,7 +11,12 @@ from unittest.mock import patch
 
 import httpx
 from temporalio import activity
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
 
 import worker
 from activities.errors import ActivityBoundary
@@ -65,7 +70,7 @@ _attempt: ContextVar[tuple[str, str]] = ContextVar("_attempt")
 
 
 @contextmanager
-def watching(meet: Meet) -> Iterator[None]:
+def watching(meet: Meet, round_workflows: type[WorkflowInboundInterceptor] | None = None) -> Iterator[None]:
     """Have every worker that is made in this block, in this process, meet the moments of its steps."""
 
     async def at(access: str, moment: Moment) -> None:
@@ -82,6 +87,12 @@ def watching(meet: Meet) -> Iterator[None]:
     class Watching(ActivityBoundary):
         def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
             return super().intercept_activity(Watched(next))
+
+        def workflow_interceptor_class(
+            self,
+            input: WorkflowInterceptorClassInput,  # noqa: A002
+        ) -> type[WorkflowInboundInterceptor] | None:
+            return round_workflows
 
     send = httpx.AsyncHTTPTransport.handle_async_request
 

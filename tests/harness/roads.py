@@ -25,7 +25,7 @@ from tests.harness.world import World
 T = TypeVar("T")
 
 # Longer than everything that a batch does, its kill included; only a hang ever reaches it.
-WAITS = 240
+WAITS = 300
 DAY = timedelta(days=1)
 
 
@@ -124,8 +124,19 @@ class Walker:
             self.at_gate.set()
             await self.gate.wait()
 
-    async def _reach(self, stage: Stage, times: int = 1) -> None:
-        await patiently(lambda: self.world.reach(self.handle, stage, times))
+    async def _reach(self, stage: Stage | End, times: int = 1) -> None:
+        await patiently(lambda: self._follow(stage, times))
+
+    async def _follow(self, stage: Stage | End, times: int) -> None:
+        seen: list[Stage | End] = []
+        async for entered in starter.stages(self.handle):
+            seen.append(entered)
+            if entered is Stage.PARKED:
+                park = (await self.world.told(self.customer)).park
+                raise AssertionError(f"parked: {park.step}: {park.reason}" if park else "parked for a moment")
+            if seen.count(stage) == times:
+                return
+        raise AssertionError(f"never reached {stage}: {seen}")
 
     async def _approve(self) -> None:
         told = await patiently(lambda: self.world.told(self.customer))
@@ -166,6 +177,10 @@ class Walker:
         raise AssertionError("it could never be verified")
 
     async def _conclude(self) -> Receipt:
-        with suppress(RPCError):  # it may have ended already, or the server is away
-            await TimeSkipper(self.world.client).fast_forward(self.handle)
-        return await patiently(lambda: asyncio.wait_for(self.handle.result(), 60))
+        skipping = asyncio.create_task(TimeSkipper(self.world.client).fast_forward(self.handle))
+        try:
+            await self._reach(self.end)
+            return await patiently(self.handle.result)
+        finally:
+            skipping.cancel()
+            await asyncio.gather(skipping, return_exceptions=True)  # it may have met the end, or no server
