@@ -12,7 +12,7 @@ from portal.http import portal_client
 from runtime.settings import WorkerRole
 from tests.harness.killing import killed_together
 from tests.harness.moments import ITSELF, Moment, Point, watching
-from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process
+from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process, table
 from tests.harness.receiver import Receiver
 from tests.harness.roads import Road, Walker, road_of
 from tests.harness.world import World, serving
@@ -52,6 +52,15 @@ def test_the_matrix_and_its_spread_leave_nothing_out() -> None:
     assert {cell.point.step for cell in spread} == set(ACCESSES)
     assert all(sum(cell.point.moment is moment for cell in spread) >= 2 for moment in Moment)
     assert all(len(SPREAD[killed]) >= 2 for killed in Process)
+
+
+def test_the_table_names_whoever_did_not_end_right() -> None:
+    """A moment that a step does not have is a dash; nothing that was not tried counts as right."""
+    cells = [Cell(Point("verify", ITSELF, Moment.BEFORE), killed) for killed in Process]
+    lines = table({str(cells[0]): "", str(cells[1]): "it was parked"}).splitlines()
+    assert lines[0] == "1 of 2 cases ended right."
+    assert "| verify | itself | 1/2, not server | - | - | - |" in lines
+    assert "| release | vault | not tried | - | - | not tried |" in lines
 
 
 async def test_the_matrix_has_a_row_for_whatever_a_step_reaches_for(
