@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from ejects.approvers import make_key
 from portal.http import portal_client
 from runtime.settings import WorkerRole
+from sandbox.routes import CALLS
 from tests.harness.killing import killed_together
 from tests.harness.moments import ITSELF, Moment, Point, watching
 from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process, table
@@ -52,6 +53,8 @@ def test_the_matrix_and_its_spread_leave_nothing_out() -> None:
     assert {cell.point.step for cell in spread} == set(ACCESSES)
     assert all(sum(cell.point.moment is moment for cell in spread) >= 2 for moment in Moment)
     assert all(len(SPREAD[killed]) >= 2 for killed in Process)
+    held = {cell.point.access for cell in cells if cell.reply_is_lost}
+    assert held <= set(CALLS), "the sandbox knows each call by this name"
 
 
 def test_the_table_names_whoever_did_not_end_right() -> None:

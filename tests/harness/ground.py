@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import secrets
+import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from runtime.development import free_port, line_of, process
+from runtime.development import line_of, process
 from tests.harness.portal import Sandbox
 from tests.harness.processes import environment
 from tests.harness.temporal import connected, server_command
@@ -24,7 +26,7 @@ class Ground:
         self.folder = folder
         self.more: dict[str, str] = {}
         self._closing = closing
-        self._ports = free_port(), free_port()
+        self._ports = _kept_port(), _kept_port()
         self._server: Process | None = None
         self._sandbox: Process | None = None
         self.worker: Process | None = None
@@ -74,6 +76,16 @@ class Ground:
     async def _run(self, *command: str, env: dict[str, str] | None = None, log: str = "server") -> Process:
         running = process(*command, env=env, log=self.folder / f"{log}.log")
         return await self._closing.enter_async_context(running)
+
+
+def _kept_port() -> int:
+    """A free port below those of outgoing connections, which could take it while its server is away."""
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 async def _kill(running: Process | None) -> None:
