@@ -1,5 +1,6 @@
 """Any process may die at any moment: the eject goes on from where it was, and nothing happens twice."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.harness.moments import ITSELF, Moment, Point, watching
 from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process, table
 from tests.harness.receiver import Receiver
 from tests.harness.roads import Road, Walker, road_of
-from tests.harness.world import World, serving
+from tests.harness.world import PATIENCE, World, serving
 from worker import activities_of
 
 Tell = Callable[[str, object], None]
@@ -89,7 +90,11 @@ async def test_the_matrix_has_a_row_for_whatever_a_step_reaches_for(
             for step in steps.values():
                 walker = Walker(world, world.sandbox.seed(), step, approver)
                 walker.gate.set()
-                assert (await walker.walk()).end is walker.end
+                receipt = await walker.walk()
+                assert receipt.end is walker.end
+                for number, _ in enumerate(walker.told, 1):
+                    notice = world.client.get_workflow_handle(f"eject-notice-{receipt.eject_id}-{number}")
+                    await asyncio.wait_for(notice.result(), PATIENCE)
     reached = {step: tuple(dict.fromkeys(access for access in met[step] if access != ITSELF)) for step in met}
     assert reached == dict(ACCESSES)
     async with portal_client(world.settings.portal_url) as http:

@@ -59,6 +59,6 @@ async def test_a_month_of_restarts(tmp_path: Path) -> None:
         left = await world.end(handles[forgotten])
         assert left.times.window_closes
         assert await complaints(world, forgotten, left, End.EXPIRED) == []
-        assert timedelta(0) <= left.times.ended - left.times.window_closes < timedelta(minutes=1)
+        assert timedelta(0) <= left.times.ended - left.times.window_closes < timedelta(minutes=10)
         assert left.times.window_closes - left.times.requested >= WINDOW
         assert starter.handle_of(world.client, owned.client_id).id == handles[owned].id
