@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-node test-ui chaos check format docs lock clean
+.PHONY: demo test chaos fuzz mutants test-node test-ui check format docs histories lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -11,14 +11,17 @@ demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 test: $(READY) ## Every test, on a real Temporal server that ends with them.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
+chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.
+	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
+
 test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 	@$(BIN)/python -m pytest -m node -rs tests/test_node.py
 
 test-ui: $(READY) ## What people see in the Temporal UI, in a real Chromium.
 	@$(BIN)/python -m pytest -m ui -rs tests/ui
 
-chaos: $(READY) ## Every process killed at every point of every step, and a month of restarts: some minutes.
-	@$(BIN)/python -m pytest -n 4 -m chaos tests/test_kills.py tests/test_month.py
+mutants: $(READY) ## Break each promise in a copy of the tree: a test must go red.
+	@$(BIN)/python -m tests.mutants
 
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """Send notice: tell a service's own address, signed as Standard Webhooks."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +11,10 @@ from temporalio import activity
 from contracts.failures import Failure, StepError
 from contracts.notices import Notice, NoticeSent
 
+WITHIN = 10
+"""Seconds that a receiver has. Nothing cancels an attempt that its time-out has ended, because it does not
+heartbeat: headers that drip would hold the slots of this role until no eject goes on."""
+
 
 @dataclass(frozen=True)
 class SendNoticeStep:
@@ -18,6 +23,7 @@ class SendNoticeStep:
     http: httpx.AsyncClient
     url: str
     webhook: Webhook
+    within: float = WITHIN
 
     @activity.defn(name="send_notice")
     async def send_notice(self, what: Notice) -> NoticeSent:
@@ -32,13 +38,15 @@ class SendNoticeStep:
         }
         try:
             # Only the status matters: the body is never read, however long it is.
-            async with self.http.stream("POST", self.url, content=body, headers=headers) as response:
+            async with (
+                asyncio.timeout(self.within),
+                self.http.stream("POST", self.url, content=body, headers=headers) as response,
+            ):
                 status = response.status_code
-        except httpx.HTTPError as error:
-            raise StepError(
-                Failure.RECEIVER_UNAVAILABLE,
-                f"The receiver of notices was not reached: {type(error).__name__}",
-            ) from None
+        except (httpx.HTTPError, TimeoutError) as error:
+            status, kind = 0, type(error).__name__
+        if not status:  # not raised up there, where the receiver's words would hang on it
+            raise StepError(Failure.RECEIVER_UNAVAILABLE, f"The receiver of notices was not reached: {kind}")
         if not 200 <= status < 300:
             raise StepError(Failure.RECEIVER_UNAVAILABLE, f"The receiver answered {status}")
         return NoticeSent(status=status)

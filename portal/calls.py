@@ -39,6 +39,9 @@ _EVERY_CALL: Mapping[int, Failure] = {
     429: Failure.PORTAL_THROTTLED,
 }
 
+# Nothing is missing from such a reply: it would come again and again, and a back up make pairs each time.
+_WITHOUT_A_BODY = (204, 205)
+
 # Error ids of the enclave that pass by themselves, whatever status carries them.
 _PASSING_IDS = (
     "ERROR",
@@ -135,8 +138,10 @@ def _meaning(status: int) -> Failure:
 
 
 def _answer(call: Call[R], reply: RawReply) -> R:
-    if call.answer is Nothing:
+    if call.answer is Nothing and not reply.body.lstrip().startswith(b"<"):
         return call.answer()
+    if reply.status in _WITHOUT_A_BODY and not reply.body:
+        raise _unreadable(call, "its body")
     try:
         body = json.loads(reply.body)
     except (ValueError, RecursionError):  # the latter where it is nested too deep
@@ -148,10 +153,13 @@ def _answer(call: Call[R], reply: RawReply) -> R:
         return call.answer.model_validate(body)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(str(step) for step in e["loc"]) for e in error.errors()}))
-        raise StepError(
-            Failure.REPLY_UNREADABLE,
-            f"Portal's answer to '{call.name}' has no or another form of: {fields or 'its body'}",
-        ) from None
+        raise _unreadable(call, fields or "its body") from None
+
+
+def _unreadable(call: Call[R], where: str) -> StepError:
+    return StepError(
+        Failure.REPLY_UNREADABLE, f"Portal's answer to '{call.name}' has no or another form of: {where}"
+    )
 
 
 def _error_id(body: bytes) -> str | None:

@@ -1,5 +1,6 @@
 """The one place that speaks HTTP to Portal."""
 
+import asyncio
 import re
 import uuid
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ R = TypeVar("R", bound=Reply)
 
 # A reply of Portal's is a few kilobytes; a share with its Paillier numbers some tens.
 LARGEST_REPLY = 2_000_000
+# Of a refusal only the documented error id is read, which is a few hundred bytes.
+_LARGEST_REFUSAL = 64_000
 _TIMEOUT = httpx.Timeout(connect=5, write=10, read=30, pool=30)
 # The enclave computes while it answers.
 _ENCLAVE_TIMEOUT = httpx.Timeout(connect=5, write=10, read=90, pool=30)
@@ -32,6 +35,15 @@ def portal_client(base_url: str, *, enclave: bool = False) -> httpx.AsyncClient:
         follow_redirects=False,
         timeout=_ENCLAVE_TIMEOUT if enclave else _TIMEOUT,
     )
+
+
+def whole(timeout: httpx.Timeout) -> float | None:
+    """Seconds that one call may take from end to end: each phase once, the wait for a connection within.
+
+    The phases bound the silence between two bytes; without this, a reply that drips would hold an attempt.
+    """
+    phases = (timeout.connect, timeout.write, timeout.read)
+    return None if None in phases else sum(phase or 0 for phase in phases)
 
 
 async def send(
@@ -58,42 +70,66 @@ async def send(
         "Accept-Encoding": "identity",
     }
     try:
-        async with http.stream(call.method, path, json=body, headers=headers) as response:
+        async with (
+            asyncio.timeout(whole(http.timeout)),
+            http.stream(call.method, path, json=body, headers=headers) as response,
+        ):
             reply = RawReply(
                 response.status_code,
                 {name.lower(): value for name, value in response.headers.items()},
-                await _bounded(call, response),
+                await _body(call, response),
             )
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-        raise StepError(
-            Failure.PORTAL_UNAVAILABLE, f"Portal could not be reached for '{call.name}' (trace {trace})"
-        ) from None
-    except httpx.HTTPError as error:
-        # The request may have arrived: nobody knows whether it was done.
-        raise StepError(
-            Failure.REPLY_LOST,
-            f"Portal's answer to '{call.name}' was lost: {type(error).__name__} (trace {trace})",
-        ) from None
-    try:
         return decide(call, reply, _date(reply))
-    except StepError as failed:
-        raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after) from None
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        failed = StepError(
+            Failure.PORTAL_UNAVAILABLE,
+            f"Portal could not be reached for '{call.name}': {_innermost(error)}",
+        )
+    except (httpx.HTTPError, TimeoutError) as error:
+        # The request may have arrived: nobody knows whether it was done.
+        failed = StepError(
+            Failure.REPLY_LOST, f"Portal's answer to '{call.name}' was lost: {type(error).__name__}"
+        )
+    except StepError as known:
+        failed = StepError(known.failure, known.sentence, known.retry_after)
+    # Not raised up there, where all that it came from would hang on it, a body of Portal's too.
+    raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after)
 
 
-async def _bounded(call: Call[R], response: httpx.Response) -> bytes:
-    if response.headers.get("content-encoding", "identity") != "identity":
+def _innermost(error: BaseException) -> str:
+    """The type of what began it, which tells an unknown host from a refused connection or certificate."""
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        error = earlier
+    return type(error).__name__
+
+
+async def _body(call: Call[R], response: httpx.Response) -> bytes:
+    """The body as it came; of a refusal no more than could matter, because the status says what it means."""
+    compressed = response.headers.get("content-encoding", "identity") != "identity"
+    if not response.is_success:
+        return b"" if compressed else await _read(response, _LARGEST_REFUSAL)
+    if compressed:
         raise StepError(
             Failure.REPLY_UNREADABLE,
             f"Portal's answer to '{call.name}' is compressed, unasked",
         )
+    # Only digits ever get here, twenty at most: h11 sees to that.
+    announced = int(response.headers.get("content-length", 0))
+    body = b"" if announced > LARGEST_REPLY else await _read(response, LARGEST_REPLY + 1)
+    if max(announced, len(body)) > LARGEST_REPLY:
+        raise StepError(
+            Failure.REPLY_UNREADABLE,
+            f"Portal's answer to '{call.name}' is larger than {LARGEST_REPLY} bytes",
+        )
+    return body
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > LARGEST_REPLY:
-            raise StepError(
-                Failure.REPLY_UNREADABLE,
-                f"Portal's answer to '{call.name}' is larger than {LARGEST_REPLY} bytes",
-            )
+        body += chunk[: most - len(body)]
+        if len(body) == most:
+            break
     return bytes(body)
 
 

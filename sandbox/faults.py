@@ -1,8 +1,6 @@
 """Faults on demand: the next n times a call is made, something goes wrong. One table of kinds."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,23 +9,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sandbox.broken import Cut, Dripping, Stalled, huge, pause
 from sandbox.store import Store
 
 
 class FaultSpec(BaseModel):
-    """A fault as it is asked for and listed; the fields after `client_id` belong to some kinds only."""
+    """A fault as it is asked for and listed; the fields after `client_id` belong to some kinds only.
+
+    Instead of the call: `status` answers this status, headers and body; `delay` answers normally, but begins
+    `seconds` late. After the call, which has taken effect: `drop` loses the reply, `stall` sends it `seconds`
+    late, `cut` sends half of it, `drip` sends it byte by byte, `seconds` after each, `huge` fills it up to so
+    many `bytes`; with a `status`, `huge` is a refusal of that size instead of the call.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     call: str
     times: int = Field(default=1, ge=1)
-    kind: Literal["status", "delay", "drop", "hold"]
+    kind: Literal["status", "delay", "drop", "stall", "cut", "drip", "huge"]
     client_id: str | None = None
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
     body: Any = None
     content_type: str | None = None
     seconds: float | None = Field(default=None, ge=0, le=3600)
+    bytes: int | None = Field(default=None, ge=0, le=1_000_000_000)
 
     @model_validator(mode="after")
     def _complete(self) -> "FaultSpec":
@@ -49,14 +55,6 @@ class Dropped(Response):
         await receive()  # returns once the server knows that the connection is gone
 
 
-class Held(Response):
-    """A reply that is never sent: it waits for the end of the connection, or of the sandbox."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait."""
-        await receive()  # returns once the connection is gone
-
-
 async def _nothing(_spec: FaultSpec, _request: Request) -> Response | None:
     return None
 
@@ -68,10 +66,13 @@ async def _answer(spec: FaultSpec, _request: Request) -> Response | None:
 
 
 async def _wait(spec: FaultSpec, request: Request) -> Response | None:
-    stopping: asyncio.Event = request.scope.get("state", {}).get("stopping") or asyncio.Event()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), spec.seconds)
+    await pause(request.scope, spec.seconds or 0)
     return None
+
+
+async def _huge_refusal(spec: FaultSpec, request: Request) -> Response | None:
+    refusal = await _answer(spec, request) if spec.status else None
+    return refusal and huge(refusal, spec.bytes or 0)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,14 @@ KINDS = {
     "status": Kind(needs=("status",), before=_answer),
     "delay": Kind(needs=("seconds",), before=_wait),
     "drop": Kind(after=lambda _spec, _response: Dropped()),
-    "hold": Kind(after=lambda _spec, _response: Held()),
+    "stall": Kind(needs=("seconds",), after=lambda spec, response: Stalled(response, spec.seconds or 0)),
+    "cut": Kind(after=lambda _spec, response: Cut(response)),
+    "drip": Kind(needs=("seconds",), after=lambda spec, response: Dripping(response, spec.seconds or 0)),
+    "huge": Kind(
+        needs=("bytes",),
+        before=_huge_refusal,
+        after=lambda spec, response: huge(response, spec.bytes or 0),
+    ),
 }
 
 

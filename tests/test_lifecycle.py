@@ -44,6 +44,22 @@ async def test_one_wallet_proven_of_two_marks_nothing(world: World) -> None:
     assert world.completions(customer) == 1
 
 
+async def test_a_claim_answers_names_and_no_addresses(world: World) -> None:
+    """Where the vault is, and a link that opens it, never lie in history."""
+    customer = world.sandbox.seed()
+    handle = await world.start(customer)
+    await world.reach(handle, Stage.AWAITING_CLAIM)
+    answer = await world.claim(customer)
+    assert {file.name for file in answer.files} == {
+        f"released/{answer.eject_id}/{role}/{wallet.id}.json"
+        for role in ("client", "custodian")
+        for wallet in answer.wallets
+    }
+    assert "://" not in answer.model_dump_json()
+    await world.resolve(customer)
+    assert (await world.end(handle)).end is End.CLOSED
+
+
 def _wallets(world: World, client_id: str) -> list[dict[str, str]]:
     wallets: list[dict[str, str]] = world.sandbox.client(client_id)["wallets"]
     return wallets

@@ -74,6 +74,10 @@ ANSWERS_WITHIN = timedelta(seconds=30)
 class Step(Generic[I, O]):
     """One retried activity; `start_to_close` bounds a single attempt, never the step.
 
+    It is longer than all that an attempt does may take by its own time-outs (45 s for a call of Portal's,
+    105 s for the enclave's, 8 s for the vault's), so that an attempt ends with what it met, and one in which
+    every call is slow still gets through. A dead worker is noticed by its heartbeat, not by this.
+
     No schedule-to-close: the server cannot move it once set, and an operator must be able to hold a step.
     """
 
@@ -95,47 +99,55 @@ BACK_UP: Step[BackUp, BackedUp] = Step(
     BackUpStep.back_up,
     BackedUp,
     "Make a backup, seal the client's halves to the owner",
-    # The enclave runs a protocol between two parties before it answers.
-    start_to_close=timedelta(minutes=3),
+    # Two calls, and the enclave, which runs a protocol between two parties before it answers.
+    start_to_close=timedelta(minutes=5),
     queue=TaskQueue.ENCLAVE,
 )
 CONFIRM_BACKUP: Step[ConfirmBackup, BackupConfirmed] = Step(
     ConfirmBackupStep.confirm_backup,
     BackupConfirmed,
     "Store the sealed halves with Portal, read the backup as completed",
-    start_to_close=timedelta(minutes=2),  # two calls for each wallet
+    start_to_close=timedelta(minutes=5),  # one call for each wallet, and three more
     queue=TaskQueue.CLIENT,
 )
 ENABLE_EJECT: Step[EnableEject, EjectEnabled] = Step(
     EnableEjectStep.enable_eject,
     EjectEnabled,
     "Check the wallets again, open the ejectable window",
+    start_to_close=timedelta(minutes=3),  # one call, and one for each wallet
     # Whoever shrinks the window after a cancellation must know that no attempt opens it any more.
     cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 SHRINK_WINDOW: Step[ShrinkWindow, WindowShrunk] = Step(
-    ShrinkWindowStep.shrink_window, WindowShrunk, "Have Portal's window close within two minutes"
+    ShrinkWindowStep.shrink_window,
+    WindowShrunk,
+    "Have Portal's window close within two minutes",
+    start_to_close=timedelta(minutes=3),  # one call, and one for each wallet
 )
 FETCH_SHARES: Step[FetchShares, SharesFetched] = Step(
     FetchSharesStep.fetch_shares,
     SharesFetched,
     "Fetch the custodian halves, seal them to the owner",
-    start_to_close=timedelta(minutes=2),  # one call and one write for each wallet
+    start_to_close=timedelta(minutes=3),  # one call, one look and one write for each wallet
 )
 RESTORE_BACKUP: Step[RestoreBackup, BackupRestored] = Step(
     RestoreBackupStep.restore_backup,
     BackupRestored,
     "Put the client's sealed halves back from Portal's cipher text",
+    start_to_close=timedelta(minutes=3),  # one call for each wallet, and one more
     queue=TaskQueue.CLIENT,
 )
 RELEASE: Step[Release, Released] = Step(
-    ReleaseStep.release, Released, "Put the sealed files where the owner reads"
+    ReleaseStep.release,
+    Released,
+    "Put the sealed files where the owner reads",
+    start_to_close=timedelta(minutes=2),  # two looks and two writes for each wallet
 )
 COMPLETE: Step[Complete, Completed] = Step(
     CompleteStep.complete,
     Completed,
     "Read the wallets again, mark the client as ejected",
-    start_to_close=timedelta(minutes=2),  # three calls in a row
+    start_to_close=timedelta(minutes=4),  # four calls in a row
     queue=TaskQueue.CLIENT,
 )
 PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, Purged, "Destroy our copies")

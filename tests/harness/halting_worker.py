@@ -75,7 +75,7 @@ class Halts:
         return comes
 
     def _hold(self, client: str, call: str) -> None:
-        fault = {"call": call, "kind": "hold", "client_id": client}
+        fault = {"call": call, "kind": "stall", "seconds": 3600, "client_id": client}
         httpx.post(f"{self._sandbox}/_sandbox/faults", json=fault, trust_env=False).raise_for_status()
 
     async def _stand(self, client: str) -> None:
@@ -102,8 +102,8 @@ if __name__ == "__main__":
     # Not `forbid_core_dumps` as `worker.py`: it would keep a test without root from reading this memory.
     role, *points = sys.argv[1:]
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until somebody stands
-    # A sandbox may hold a reply until every other eject of its test stands too.
-    http._TIMEOUT = httpx.Timeout(_STANDS_FOR.total_seconds())
+    # Whoever stands inside a call, or waits for a reply that the sandbox keeps, must not be given up.
+    http._TIMEOUT = http._ENCLAVE_TIMEOUT = httpx.Timeout(_STANDS_FOR.total_seconds())
     settings = load_settings()
     logs.configure(settings.log_level)
     with watching(Halts(points, settings.enclave_url).meet, Unhurried):

@@ -63,7 +63,7 @@ class Standing:
             raise AssertionError(f"given up before the kill: {given_up}")
 
     def _held(self) -> set[str]:
-        return {line["client_id"] for line in self._on.world.sandbox.journal(fault="hold")}
+        return {line["client_id"] for line in self._on.world.sandbox.journal(fault="stall")}
 
 
 async def killed_together(folder: Path, killed: Process, cells: Sequence[Cell]) -> Mapping[Cell, list[str]]:

@@ -72,25 +72,6 @@ async def test_drop_fault_does_the_call_and_closes_the_connection() -> None:
                 await box.read(owner.client_id)
 
 
-async def test_hold_fault_does_the_call_and_keeps_the_reply_until_the_sandbox_dies(tmp_path: Path) -> None:
-    """The call is done and in the journal, its caller has nothing; a kill and a restart change nothing."""
-    state = str(tmp_path / "state.db")
-    with process("--state", state) as (running, ready):
-        async with connected(ready) as box:
-            owner = await box.seed()
-            await box.control("faults", {"call": "complete_client", "kind": "hold"})
-            waiting = asyncio.create_task(box.call("POST", f"{ME}/eject", owner.client_api_key))
-            while not await box.effects(call="complete_client", fault="hold"):
-                pass  # until the held call has been done
-            assert not waiting.done()
-            running.send_signal(signal.SIGKILL)
-            with pytest.raises(httpx.RemoteProtocolError):
-                await waiting
-    with process("--state", state) as (_running, again):
-        async with connected(again) as box:
-            assert (await box.read(owner.client_id))["ejectedAt"] is not None
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_ends_quickly_and_cleanly(number: signal.Signals) -> None:
     """A signal ends the process with code 0 in seconds, although one client is connected and one waits."""

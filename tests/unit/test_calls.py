@@ -52,6 +52,7 @@ TABLES: dict[str, dict[int, Failure]] = {
     "COMPLETE": STATUSES,
     "BACK_UP": STATUSES,
 }
+PAGE = f"<html><h1>502</h1>{SECRET}</html>"
 # The documented error bodies, those of Tatum and of proxies, and no JSON that could be one.
 ERROR_BODIES = (
     json.dumps({"error": SECRET}),
@@ -64,7 +65,7 @@ ERROR_BODIES = (
     json.dumps(SECRET),
     "null",
     f"Authorization header is missing {SECRET}",
-    f"<html><h1>502</h1>{SECRET}</html>",
+    PAGE,
     "",
     b"\xff\xfe no text at all",
     "[" * 100_000,
@@ -228,6 +229,8 @@ def test_any_2xx_with_a_right_body_is_the_answer(name: str, status: int) -> None
     """Documents disagree about 200 and 204, so each success counts; a call without an answer reads none."""
     bodies = (json.dumps(ANSWERS[name][0]),) if name in ANSWERS else ERROR_BODIES
     for body in bodies:
+        if body == PAGE:
+            continue  # see below
         answer = decide(CALLS[name], reply(status, body), NOW)
         assert type(answer) is CALLS[name].answer
         assert SECRET not in f"{answer!r} {answer}"
@@ -250,6 +253,23 @@ def test_a_success_that_is_no_json_is_a_lost_reply(name: str, damage: Any) -> No
     error = refused(CALLS[name], 200, damage(json.dumps(ANSWERS[name][0])))
     assert error.failure is Failure.REPLY_LOST
     assert SECRET not in error.sentence
+
+
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - ANSWERS.keys()))
+def test_a_page_is_no_success_where_no_answer_is_read_either(name: str) -> None:
+    """What stands before Portal may answer 200 with a page of its own: Portal did nothing then."""
+    error = refused(CALLS[name], 200, f"\n{PAGE}")
+    assert error.failure is Failure.REPLY_LOST
+    assert SECRET not in error.sentence
+
+
+@pytest.mark.parametrize("status", [204, 205])
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_a_success_that_has_no_body_on_purpose_parks(name: str, status: int) -> None:
+    """Nothing was lost, so asking again would bring the same, and a back up new pairs each time."""
+    error = refused(CALLS[name], status, "")
+    assert error.failure is Failure.REPLY_UNREADABLE
+    assert error.sentence == f"Portal's answer to '{CALLS[name].name}' has no or another form of: its body"
 
 
 @pytest.mark.parametrize(

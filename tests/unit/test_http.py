@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -23,97 +22,9 @@ from portal.http import LARGEST_REPLY, portal_client, send
 from runtime.development import free_port
 from tests.device.bundles import leaked
 from tests.unit.fakes import CLIENT_TOKEN, CUSTODIAN_KEY, NOW
+from tests.unit.lines import LINES
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Line = tuple[Callable[[CustodianApi, ClientApi], Awaitable[object]], str, str, Any, str, Any]
-
-SHARES = {"SECP256K1": {"share": "abc", "id": "pair-1"}}
-CUSTODIANS = "https://api.portal.test/api/v3/custodians/me/clients/client-1"
-CLIENTS = "https://api.portal.test/api/v3/clients/me"
-
-# What is called; then method, URL, JSON body (None: none), credential as Portal documents it; then a reply.
-LINES: dict[str, Line] = {
-    "read client": (
-        lambda custodian, _: custodian.read_client("client-1"),
-        "GET",
-        CUSTODIANS,
-        None,
-        CUSTODIAN_KEY,
-        {"id": "client-1"},
-    ),
-    "mint session token": (
-        lambda custodian, _: custodian.mint_session("client-1"),
-        "POST",
-        f"{CUSTODIANS}/sessions",
-        {},
-        CUSTODIAN_KEY,
-        {"clientSessionToken": "t"},
-    ),
-    "enable eject": (
-        lambda custodian, _: custodian.enable_eject("client-1", "wallet-1", NOW),
-        "PATCH",
-        f"{CUSTODIANS}/enable-eject",
-        {"walletId": "wallet-1", "ejectableUntil": "2026-03-04T05:06:07Z"},
-        CUSTODIAN_KEY,
-        {"ejectableUntil": "2026-03-04T05:06:07Z"},
-    ),
-    "fetch shares": (
-        lambda custodian, _: custodian.fetch_shares("client-1", "wallet-1"),
-        "GET",
-        f"{CUSTODIANS}/wallets/wallet-1/ejectable-backup-shares",
-        None,
-        CUSTODIAN_KEY,
-        {"custodianBackupShare": "{}"},
-    ),
-    "read client as itself": (
-        lambda _, client: client.read(),
-        "GET",
-        CLIENTS,
-        None,
-        CLIENT_TOKEN,
-        {"id": "client-1"},
-    ),
-    "store cipher text": (
-        lambda _, client: client.store_cipher_text("pair-1", "sealed"),
-        "PATCH",
-        f"{CLIENTS}/backup-share-pairs/pair-1",
-        {"clientCipherText": "sealed"},
-        CLIENT_TOKEN,
-        None,
-    ),
-    "read cipher text": (
-        lambda _, client: client.read_cipher_text("pair-1"),
-        "GET",
-        f"{CLIENTS}/backup-share-pairs/pair-1/cipher-text",
-        None,
-        CLIENT_TOKEN,
-        {"cipherText": "sealed"},
-    ),
-    "confirm backup status": (
-        lambda _, client: client.confirm_backup(("pair-1", "pair-2")),
-        "PATCH",
-        f"{CLIENTS}/backup-share-pairs",
-        {"backupSharePairIds": ["pair-1", "pair-2"], "status": "STORED_CLIENT_BACKUP_SHARE"},
-        CLIENT_TOKEN,
-        None,
-    ),
-    "complete eject": (
-        lambda _, client: client.complete(),
-        "POST",
-        f"{CLIENTS}/eject",
-        {},
-        CLIENT_TOKEN,
-        None,
-    ),
-    "back up": (
-        lambda _, client: client.back_up(SecretStr(json.dumps(SHARES))),
-        "POST",
-        "https://enclave.portal.test/v1/backup",
-        {"generateResponse": json.dumps(SHARES)},
-        CLIENT_TOKEN,
-        SHARES,
-    ),
-}
 
 
 @asynccontextmanager
@@ -320,9 +231,14 @@ async def test_a_line_that_breaks_after_the_request_loses_the_reply(serve: Serve
         assert (await failure_of(url)).failure is Failure.REPLY_LOST
 
 
-@pytest.mark.parametrize("status", ["200 OK", "500 Oh"])
-async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None:
-    """A body without end is given up at the bound: the server cannot send all that it has."""
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("status", "failure"), [("200 OK", Failure.REPLY_UNREADABLE), ("500 Oh", Failure.PORTAL_UNAVAILABLE)]
+)
+async def test_an_oversized_reply_is_refused_while_it_comes(
+    status: str, failure: Failure, announced: bool
+) -> None:
+    """A body without end is given up at the bound, and a refusal then means what its status says."""
     most = 50 * LARGEST_REPLY
     sent = 0
     ended = asyncio.Event()
@@ -331,7 +247,8 @@ async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None
         nonlocal sent
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {most}\r\n\r\n".encode())
+            length = f"Content-Length: {most}\r\n" if announced else ""
+            writer.write(f"HTTP/1.1 {status}\r\n{length}\r\n".encode())
             while sent < most:
                 writer.write(b"x" * 65536)
                 await writer.drain()
@@ -345,8 +262,36 @@ async def test_an_oversized_reply_is_refused_while_it_comes(status: str) -> None
     async with server(serve) as url:
         error = await failure_of(url)
         await asyncio.wait_for(ended.wait(), 30)
-    assert error.failure is Failure.REPLY_UNREADABLE
+    assert error.failure is failure
     assert sent < most / 2  # the bound, and what the kernel's buffers took
+
+
+async def test_a_length_that_is_too_large_is_refused_unread() -> None:
+    """What says that it is too large is not waited for."""
+    headers = {"Content-Length": str(LARGEST_REPLY + 1)}
+    async with apis(lambda _: httpx.Response(200, headers=headers, stream=Unread())) as (custodian, _):
+        with pytest.raises(StepError) as caught:
+            await custodian.read_client("client-1")
+    assert caught.value.failure is Failure.REPLY_UNREADABLE
+
+
+class Unread(httpx.AsyncByteStream):
+    """A body that nobody may read."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Fail."""
+        raise AssertionError("it was read")
+        yield b""
+
+
+@pytest.mark.parametrize(("status", "failure"), [(503, Failure.PORTAL_UNAVAILABLE), (200, None)])
+async def test_a_compressed_refusal_means_what_its_status_says(status: int, failure: Failure | None) -> None:
+    """A proxy's compressed page with a 503 passes by itself; only an answer has to be readable."""
+    headers = {"Content-Encoding": "gzip"}
+    async with apis(lambda _: httpx.Response(status, headers=headers, stream=Unread())) as (custodian, _):
+        with pytest.raises(StepError) as caught:
+            await custodian.read_client("client-1")
+    assert caught.value.failure is (failure or Failure.REPLY_UNREADABLE)
 
 
 async def test_a_reply_of_the_largest_size_is_read() -> None:

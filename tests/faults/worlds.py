@@ -1,0 +1,33 @@
+"""A worker in this process whose calls can be sent elsewhere, with time-outs that are soon over."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+
+from portal.http import portal_client
+from runtime.settings import WorkerRole
+from tests.faults.elsewhere import Diverting, Elsewhere
+from tests.harness.world import World
+from worker import activities_of, make_worker
+
+QUICK = httpx.Timeout(connect=1, write=1, read=2, pool=2)
+
+
+@asynccontextmanager
+async def serving_diverted(world: World) -> AsyncIterator[Diverting]:
+    """A worker of both roles; what is put into the plan of its transport is sent elsewhere."""
+    settings = world.settings
+    async with AsyncExitStack() as stack:
+        elsewhere = await stack.enter_async_context(Elsewhere())
+        http = await stack.enter_async_context(portal_client(settings.portal_url))
+        enclave = await stack.enter_async_context(portal_client(settings.enclave_url, enclave=True))
+        await enclave._transport.aclose()
+        # The sandbox is all of Portal's hosts in one.
+        diverting = Diverting(http._transport, elsewhere, {})
+        for client in (http, enclave):
+            client._transport, client.timeout = diverting, QUICK
+        served = activities_of(WorkerRole.ALL, settings, http, enclave)
+        for queue, activities in served.items():
+            await stack.enter_async_context(make_worker(world.client, queue, activities))
+        yield diverting
