@@ -14,6 +14,10 @@ test: $(READY) ## Every test, on a real Temporal server that ends with them.
 chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.
 	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
 
+SEED ?= 0
+fuzz: $(READY) ## More than 100,000 generated bundles and shares, and odd inputs of every other kind.
+	@$(BIN)/python -m pytest -n 2 --dist load --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) tests/properties $(ONLY)
+
 test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 	@$(BIN)/python -m pytest -m node -rs tests/test_node.py
 

@@ -30,6 +30,9 @@ from contracts.owner import Claim, Prove
 from contracts.receipt import Receipt
 from contracts.request import EjectRequest
 from contracts.stages import End, Stage
+from custody import keys
+from custody.audit import Audit
+from custody.signing import Trust
 from custody.vault import Vault
 from runtime.development import ROOT, SERVER_SETTINGS, free_port, line_of, process, temporal_cli
 from runtime.process import forbid_core_dumps, leave
@@ -55,6 +58,7 @@ class Running:
     ui: str
     sandbox: str
     worker: Process
+    receipt_key: str
 
     @property
     def vault(self) -> Path:
@@ -96,6 +100,7 @@ async def bring_up(closing: AsyncExitStack, folder: Path) -> Running:
     ready = json.loads(await line_of(sandbox))
 
     recipient = await make_key(folder / "client-role.key")
+    receipt_key = keys.make_key(folder / "receipts.pem")
     os.environ |= {
         "TEMPORAL_ADDRESS": f"127.0.0.1:{port}",
         "EJECT_VAULT_URL": (folder / "vault").as_uri(),
@@ -107,13 +112,14 @@ async def bring_up(closing: AsyncExitStack, folder: Path) -> Running:
         "EJECT_ENCLAVE_URL": ready["url"],
         "EJECT_CUSTODIAN_API_KEY": ready["custodian_api_key"],
         "EJECT_CLIENT_IDENTITY": (folder / "client-role.key").read_text(),
+        "EJECT_RECEIPT_KEY": (folder / "receipts.pem").read_text(),
     }
     client = await connected()
     command = [sys.executable, "worker.py", "--role", "all"]
     worker = await closing.enter_async_context(
         process(*command, log=folder / "worker.log", env=os.environ | secrets)
     )
-    return Running(folder, client, f"http://127.0.0.1:{ui_port}", ready["url"], worker)
+    return Running(folder, client, f"http://127.0.0.1:{ui_port}", ready["url"], worker, receipt_key)
 
 
 async def connected() -> Client:
@@ -202,7 +208,11 @@ async def eject(demo: Running) -> Receipt:
         f"\n[bold]The owner's device[/bold] (what it rebuilt, beside what Portal publishes)\n{opened}"
     )
     console.print(f"[bold]The receipt[/bold] ({receipt_name(client_id, receipt.eject_id)} in the vault)")
-    console.print_json(receipt.model_dump_json(exclude={"wallets", "files", "proofs", "reasons"}))
+    console.print_json(receipt.model_dump_json(exclude={"wallets", "files", "earlier", "proofs", "reasons"}))
+    audit = Audit(demo.vault, Trust({demo.receipt_key}))
+    if problems := list(audit.problems()):
+        raise DemoError("; ".join(problems))
+    console.print(f"Verified: its signature, its proofs, the chain (head {audit.head})", soft_wrap=True)
     console.print(f"\nThe whole history: {page}", soft_wrap=True)
     return receipt
 

@@ -28,8 +28,9 @@ from contracts.request import EjectRequest, digest_of
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from custody.vault import Vault
-from ejects.approvers import make_key, sign
+from ejects.approvers import sign
 from ejects.deposits import deposit, deposit_api_key
+from ejects.offline import offline
 from ejects.registering import register
 from ejects.service import (
     EjectError,
@@ -86,6 +87,7 @@ __all__ = [
 T = TypeVar("T")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(offline)
 resolutions = typer.Typer()
 app.add_typer(resolutions, name="resolve", help="Decide over a claimed eject that will not be proven.")
 
@@ -216,12 +218,6 @@ def _approve(
     _print(_connected(approved))
 
 
-@app.command("approver-key")
-def _approver_key(out: Annotated[Path, typer.Option(help="A new file; it is never overwritten.")]) -> None:
-    """Make an approver's key file, and print the public key for EJECT_APPROVERS."""
-    typer.echo(make_key(out))
-
-
 @app.command("register")
 def _register() -> None:
     """Create the search attributes that an eject writes, in the namespace of the settings."""
@@ -331,6 +327,8 @@ def main() -> NoReturn:
         code, told = 2, str(error)
     except RPCError as error:
         code, told = 3, f"Temporal did not take the call: {error.message}"
+    except UnicodeDecodeError:  # it holds what was read
+        code, told = 2, "The file is not text: name the one that holds what this command reads"
     except Exception as error:  # its text and traceback may hold what was given
         told = f"Stopped at an unexpected {type(error).__name__}, a setting it cannot use or a fault of ours"
     if told:

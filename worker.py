@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import httpx
 import structlog
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -31,7 +32,9 @@ from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
 from activities.verify import verify, verify_approval
 from contracts.names import TaskQueue
+from custody.chain import Receipts
 from custody.deposits import Deposits
+from custody.keys import read_key
 from custody.sealing import recipient_of
 from custody.vault import Vault
 from ejects.nexus_service import EjectHandler
@@ -74,7 +77,7 @@ def activities_of(
             ShrinkWindowStep(portal).shrink_window,
             ReleaseStep(vault).release,
             PurgeStep(vault).purge,
-            WriteReceiptStep(vault).write_receipt,
+            WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
             verify_approval,
             *notices_of(settings, http),
@@ -97,6 +100,16 @@ def activities_of(
         ]
         queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
     return queues
+
+
+def receipt_key_of(settings: Settings) -> Ed25519PrivateKey | None:
+    """The key that signs receipts, None where none is set; `SettingsError` where it is no such key."""
+    if settings.receipt_key is None:
+        return None
+    try:
+        return read_key(settings.receipt_key.get_secret_value().encode())
+    except ValueError as error:
+        raise SettingsError(f"EJECT_RECEIPT_KEY {error}") from None
 
 
 def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[..., Any]]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from contracts.base import canonical
-from contracts.names import deposit_name, held_prefix, receipt_name, released_prefix
+from contracts.names import deposit_name, held_prefix, released_prefix
 from contracts.steps import DeleteDeposit, DepositDeleted, Purge, Purged, ReceiptWritten, WriteReceipt
+from custody.chain import Receipts
 from custody.vault import Vault
 
 
@@ -26,19 +26,15 @@ class PurgeStep:
 
 @dataclass(frozen=True)
 class WriteReceiptStep:
-    """Custodian role; the receipt is written once and never changed."""
+    """Custodian role; the receipt is written once, named once in the chain, and never changed."""
 
-    vault: Vault
+    receipts: Receipts
 
     @activity.defn(name="write_receipt")
     async def write_receipt(self, what: WriteReceipt) -> ReceiptWritten:
-        """Write the receipt; one that an earlier attempt wrote stands, one of a run before a reset too."""
-        receipt, content = what.receipt, canonical(what.receipt)
-        name = receipt_name(receipt.client_id, receipt.eject_id)
-        if await self.vault.create(name, content) != content:
-            name = receipt_name(receipt.client_id, receipt.eject_id, what.run_id)
-            await self.vault.create(name, content)
-        return ReceiptWritten(name=name)
+        """Write the receipt and its entry; what an earlier attempt, or a run before a reset, wrote stands."""
+        written = await self.receipts.write(what.receipt, what.run_id)
+        return ReceiptWritten(name=written.name, number=written.number, digest=written.digest)
 
 
 @dataclass(frozen=True)

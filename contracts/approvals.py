@@ -33,13 +33,14 @@ class Approve(Command):
 
 
 class Approved(Result):
-    """An approval as the receipt tells it: signed and verified, or asserted."""
+    """An approval as the receipt tells it: signed, with the `key` of the settings, or asserted."""
 
     by: str
     at: Moment
     digest: Digest
     signed: bool
     signature: str | None = None
+    key: ApproverKey | None = None
 
 
 class ApproveAnswer(Result):

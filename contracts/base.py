@@ -3,9 +3,18 @@
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 # A key in hex, base58, base64 or decimal is one long unbroken run; ids and dates are shorter.
 _LONGEST_RUN = 31
@@ -16,19 +25,45 @@ _DASHED_RUN = re.compile(
 )
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # Twelve words or more of three to eight letters, and none of those that prose has and no list of seed words.
-_SEED_WORD = (
-    r"\b(?!(?:the|and|for|are|was|were|has|had|his|her|their|our|not|but|from|because)\b)[a-z]{3,8}\b"
-)
-_SEED_PHRASE = re.compile(rf"({_SEED_WORD}[ ,]+){{11}}{_SEED_WORD}")
+_SEED_WORD = r"\b(?!(?:the|and|for|are|was|were|has|had|his|her|their|our|not|but|from)\b)[a-z]{3,8}\b"
+# Phrases are also copied as they are numbered, and with capitals.
+_SEED_PHRASE = re.compile(rf"({_SEED_WORD}[^a-z]+){{11}}{_SEED_WORD}", re.IGNORECASE)
+# What a field, a namespace or an approver may be called; `[key]` is pydantic's own.
+_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_.]{{0,{_LONGEST_RUN - 1}}}|\[key\]")
 
 
-class Message(BaseModel):
+class _Silent(BaseModel):
+    """Names in errors only what can be a field's name: a key of the input may be anything, a secret too."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _silent(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            problems = error.errors()
+        raise ValidationError.from_exception_data(
+            cls.__name__, [_unnamed(problem) for problem in problems], hide_input=True
+        )
+
+
+def _unnamed(problem: Any) -> InitErrorDetails:
+    steps = (s if isinstance(s, int) or _NAME.fullmatch(s) else "[hidden]" for s in problem["loc"])
+    return {
+        "type": problem["type"],
+        "loc": tuple(steps),
+        "input": None,
+        "ctx": problem.get("ctx", {}),
+    }
+
+
+class Message(_Silent):
     """A message from outside: unknown fields are refused, so that a typing error is not ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Result(BaseModel):
+class Result(_Silent):
     """What an activity is given or returns: a newer worker may add fields, so unknown ones are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -73,7 +108,12 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 
 def canonical(message: BaseModel) -> bytes:
     """The bytes of a message as it is stored and hashed: JSON with sorted keys, so that equal means equal."""
-    return json.dumps(message.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+    return canonical_json(message.model_dump(mode="json"))
+
+
+def canonical_json(value: Any) -> bytes:
+    """The bytes of what JSON can say, in the same form."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def sentence(error: ValidationError) -> str:

@@ -72,6 +72,11 @@ def api_key_name(client_id: str) -> str:
     return f"deposits/{client_id}/api-key.json"
 
 
+def chain_name(number: int) -> str:
+    """One entry of the receipts' chain, from 1; not in `receipts/`, where `chain` may be a client's id."""
+    return f"chain/{number:012d}.json"
+
+
 def receipt_name(client_id: str, eject_id: str, reset_run: str | None = None) -> str:
     """What remains of an eject; a run that was reset after its end has a receipt of its own."""
     return f"receipts/{client_id}/{eject_id}{f'-{reset_run}' if reset_run else ''}.json"

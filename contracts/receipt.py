@@ -43,7 +43,10 @@ class ProvenWallet(Result):
 
 
 class Receipt(Result):
-    """Who left, when, with whose proof, and what was left where. Written at every end."""
+    """Who left, when, with whose proof, and what was left where. Written at every end.
+
+    `files` are the last sealed halves; `earlier` the bundles before them that a proof was accepted for.
+    """
 
     eject_id: Id
     client_id: Id
@@ -55,6 +58,7 @@ class Receipt(Result):
     times: Times
     wallets: tuple[Wallet, ...] = ()
     files: tuple[SealedRef, ...] = ()
+    earlier: tuple[tuple[SealedRef, ...], ...] = ()
     proofs: tuple[ProvenWallet, ...] = ()
     request_digest: Digest
     approvals: tuple[Approved, ...] = ()

@@ -178,6 +178,8 @@ class WriteReceipt(Result):
 
 
 class ReceiptWritten(Result):
-    """Where it lies."""
+    """Where it lies, and the number and SHA-256 of its entry in the chain."""
 
     name: str
+    number: int = 0
+    digest: str = ""

@@ -10,6 +10,7 @@ from contracts.owner import ProofCheck
 from contracts.sealing import commitment
 from contracts.wallets import Curve, PublicKey
 from custody.addresses import ed25519_bytes
+from custody.keys import signed_by
 
 
 def problem(check: ProofCheck) -> str | None:
@@ -28,12 +29,9 @@ def problem(check: ProofCheck) -> str | None:
 
 def approval_problem(check: ApprovalCheck) -> str | None:
     """Say in one sentence what is wrong with a signed approval, or None where it is right."""
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(check.key))
-    try:
-        key.verify(bytes.fromhex(check.signature), check.text.encode())
-    except InvalidSignature:
-        return f"The signature is not by {check.by}'s key over this eject's request"
-    return None
+    if signed_by(check.key, check.signature, check.text.encode()):
+        return None
+    return f"The signature is not by {check.by}'s key over this eject's request"
 
 
 def personal_message_hash(text: str) -> bytes:

@@ -13,6 +13,8 @@ from contracts.sealing import Half, SealedFile, commitment, opened
 
 def is_recipient(text: str) -> bool:
     """Whether a text is an age X25519 public key whose checksum is right."""
+    if not text.isascii():  # a lone surrogate, as of an argument that is no UTF-8, would raise
+        return False
     try:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
@@ -29,8 +31,10 @@ def _key(identity: SecretStr) -> pyrage.x25519.Identity:
     """An identity as a line, or as the file that `age-keygen` and the device write."""
     lines = identity.get_secret_value().split("\n")
     keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    # What is no ASCII may not be encodable, and that error would hold the text.
+    text = "".join(keys) if identity.get_secret_value().isascii() else ""
     try:
-        return pyrage.x25519.Identity.from_str("".join(keys))
+        return pyrage.x25519.Identity.from_str(text)
     except pyrage.IdentityError:
         raise ValueError("is not an age identity (AGE-SECRET-KEY-1...)") from None
 

@@ -42,8 +42,10 @@ def check_custodian_share(share: SecretStr, pair_id: str, wallet_id: str) -> Non
     try:
         parsed = json.loads(share.get_secret_value())
         pair = parsed["backupSharePairId"]
+        # Other scripts have digits too, and the device reads none of them.
         whole = all(
-            isinstance(parsed[name], str) and parsed[name].isdigit() for name in ("share", "clientBk")
+            isinstance(parsed[name], str) and parsed[name].isascii() and parsed[name].isdigit()
+            for name in ("share", "clientBk")
         )
     except _MALFORMED:
         whole, pair = False, None

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     portal_url: BaseUrl = "https://api.portalhq.io/api/v3"
     enclave_url: BaseUrl = "https://mpc-client.portalhq.io"
     custodian_api_key: SecretStr | None = Field(default=None, description="Portal's custodian API key")
+    receipt_key: SecretStr | None = Field(default=None, description="Ed25519 key in PEM, signs receipts")
     client_identity: SecretStr | None = Field(default=None, description="age identity that opens deposits")
     client_recipient: str | None = Field(default=None, description="its public key, for who deposits")
     client_credential: ClientCredential | None = Field(
@@ -119,6 +120,8 @@ class Settings(BaseSettings):
             needed.append("client_identity")
         if self.notify_url and role is not WorkerRole.CLIENT:
             needed.append("notify_secret")
+        if self.production and role is WorkerRole.CUSTODIAN:
+            needed.append("receipt_key")
         self.require(*needed)
         if not self.production:
             return
@@ -131,6 +134,8 @@ class Settings(BaseSettings):
             wrong.append("EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict")
         elif role is WorkerRole.CLIENT and self.custodian_api_key is not None:
             wrong.append("EJECT_CUSTODIAN_API_KEY is not for the client role: leave it out")
+        if role is WorkerRole.CLIENT and self.receipt_key is not None:
+            wrong.append("EJECT_RECEIPT_KEY is not for the client role: leave it out")
         if role is WorkerRole.CUSTODIAN and self.client_identity is not None:
             wrong.append("EJECT_CLIENT_IDENTITY is not for the custodian role: leave it out")
         if wrong:

@@ -1,10 +1,16 @@
 """The only connection to Temporal."""
 
 import logging
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -16,7 +22,42 @@ from temporalio.runtime import (
 
 from runtime.settings import SettingsError
 
-DATA_CONVERTER = pydantic_data_converter
+# What every SDK can write; without a name, nobody can read it.
+_COMMON_ENCODINGS = (
+    b"json/plain",
+    b"binary/plain",
+    b"binary/null",
+    b"json/protobuf",
+    b"binary/protobuf",
+    b"",
+)
+
+
+class Converter(PydanticPayloadConverter):
+    """Pydantic's converter, to which a payload that nobody could read is a wrong input, as wrong JSON is.
+
+    One in an encoding that only this worker does not know, such as a codec's that it lacks, stays an error
+    of the worker: the run waits for the mended one.
+    """
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type[Any]] | None = None
+    ) -> list[Any]:
+        """Decode; `ValidationError` where a payload is malformed."""
+        try:
+            return super().from_payloads(payloads, type_hints)
+        except ValidationError:
+            raise
+        except Exception:
+            if any(payload.metadata.get("encoding", b"") not in _COMMON_ENCODINGS for payload in payloads):
+                raise
+        unreadable = PydanticCustomError("unreadable", "must be JSON, in the encoding json/plain")
+        raise ValidationError.from_exception_data(
+            "payload", [{"type": unreadable, "loc": (), "input": None}], hide_input=True
+        )
+
+
+DATA_CONVERTER = DataConverter(payload_converter_class=Converter)
 
 
 class TemporalUnreachableError(Exception):

@@ -9,8 +9,9 @@ import starter
 from contracts.approvals import Approve, ApproveAnswer
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
+from custody.keys import make_key
 from device.identity import Identity
-from ejects.approvers import make_key, sign
+from ejects.approvers import sign
 from runtime.settings import Settings
 from tests.harness.portal import Customer
 from tests.harness.world import World, serving
@@ -103,6 +104,8 @@ async def test_signed_approvals(workerless: World, tmp_path: Path) -> None:
         receipt = await through(world, customer, handle)
     assert receipt.end is End.EJECTED
     assert [(a.by, a.signed) for a in receipt.approvals] == [("grace", True), ("linus", True)]
+    assert [a.key for a in receipt.approvals] == [keys["grace"], keys["linus"]]
+    assert world.audit() == []
     assert (tmp_path / "grace.pem").stat().st_mode & 0o777 == 0o600
 
 
@@ -174,9 +177,9 @@ async def test_a_request_can_only_ask_for_more(workerless: World) -> None:
 
 
 def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
-    """An existing file stays as it is, and what is no key is refused by name."""
+    """An existing file stays as it is."""
     path = tmp_path / "key.pem"
     path.write_text("mine")
-    with pytest.raises(starter.EjectError, match="name a new file"):
+    with pytest.raises(FileExistsError):
         make_key(path)
     assert path.read_text() == "mine"

@@ -79,6 +79,7 @@ class Held:
         """How it ended; nothing of ours is left, and Portal's window is about to close or was never open."""
         self.let_go()
         receipt = await self.world.end(self.handle)
+        assert self.world.audit() == []
         left = self.world.left_in_vault()
         assert not [name for name in left if name.startswith(("held/", "released/"))]
         deposits = [name for name in left if name.startswith("deposits/")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ejects.approvers import make_key
+from custody.keys import make_key
 from portal.http import portal_client
 from runtime.settings import WorkerRole
 from sandbox.routes import CALLS

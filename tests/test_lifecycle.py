@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from contracts.base import canonical
+from contracts.chain import ReceiptFile
 from contracts.owner import Prove
 from contracts.stages import End, Stage
 from tests.harness.world import World
@@ -25,7 +25,9 @@ async def test_a_client_leaves_custody(world: World) -> None:
     assert world.completions(customer) == 1
     name = f"receipts/{customer.client_id}/{answer.eject_id}.json"
     assert world.left_in_vault() == [name]
-    assert (world.vault_folder / name).read_bytes() == canonical(receipt)
+    kept = ReceiptFile.model_validate_json((world.vault_folder / name).read_bytes())
+    assert (kept.receipt, kept.key) == (receipt, world.receipt_key)
+    assert world.audit() == []
 
 
 async def test_one_wallet_proven_of_two_marks_nothing(world: World) -> None:

@@ -57,6 +57,7 @@ async def test_a_month_of_restarts(tmp_path: Path) -> None:
         receipt = await world.end(handles[owned])
         assert await complaints(world, owned, receipt, End.EJECTED) == []
         left = await world.end(handles[forgotten])
+        assert world.audit() == []
         assert left.times.window_closes
         assert await complaints(world, forgotten, left, End.EXPIRED) == []
         assert timedelta(0) <= left.times.ended - left.times.window_closes < timedelta(minutes=10)

@@ -234,7 +234,7 @@ async def test_short_runs_end_as_they_should(workerless: World) -> None:
 async def test_an_operators_commands_by_command_line(world: World, tmp_path: Path) -> None:
     """Approve with a key, extend, cancel, sweep: each does what it says, and is refused where it must be."""
     key = tmp_path / "grace.pem"
-    public = (await done(world, "approver-key", "--out", str(key))).strip()
+    public = (await done(world, "make-key", "--out", str(key))).strip()
     assert len(bytes.fromhex(public)) == 32
     customer = world.sandbox.seed()
     client, who = ("--client", customer.client_id), ("--by", "grace", "--why", "agreed")

@@ -22,7 +22,7 @@ from tests.harness.secrets import secrets_of
 from tests.harness.world import World
 from tests.test_worker_process import NOWHERE, refused, settings_of, worker
 
-ONLY_CUSTODIANS = ("EJECT_CUSTODIAN_API_KEY",)
+ONLY_CUSTODIANS = ("EJECT_CUSTODIAN_API_KEY", "EJECT_RECEIPT_KEY")
 ONLY_CLIENTS = ("EJECT_CLIENT_IDENTITY", "EJECT_CLIENT_RECIPIENT")
 S3 = "s3://bucket/ejects"
 
@@ -128,15 +128,17 @@ async def test_no_process_ever_holds_the_others_half(workerless: World, tmp_path
     secrets = secrets_of(world, customer, sorted(files.rglob("*.json")))
     kinds = ("signing share", "client half", "client nonce", "client key", "role identity")
     clients_own = traces(secrets, *kinds)
-    custodians_own = traces(secrets, "custodian half", "custodian nonce", "any custodian", "custodian key")
+    custodians_own = traces(
+        secrets, "custodian half", "custodian nonce", "any custodian", "custodian key", "receipt key"
+    )
     assert seen(clients, custodians_own | traces(secrets, "session token")) == set()
     assert seen(custodians, clients_own) == set()
     # The controls: at these moments each half was there, the client's as Portal's text, and was found.
     texts = {name for name in clients_own if "(from " in name} | {"client key", "role identity"}
     assert len(texts) > 60
     assert texts <= seen(clients[:1], clients_own)
-    numbers = {name for name in custodians_own if "half" in name} | {"custodian key"}
-    assert len(numbers) == 7
+    numbers = {name for name in custodians_own if "half" in name} | {"custodian key", "receipt key"}
+    assert len(numbers) == 8
     assert numbers <= seen(custodians[1:3], custodians_own)
     key = world.sandbox.custodian_key.get_secret_value().encode()
     assert [key in one for one in variables] == [True, False]
@@ -204,6 +206,7 @@ ALL = "--role all sees both halves of every key: run one worker of each role"
 FILE = "a file:// vault is one user's on one machine: use s3://"
 SIMPLE = "EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict"
 NOT_CLIENTS = "EJECT_CUSTODIAN_API_KEY is not for the client role: leave it out"
+NO_RECEIPTS = "EJECT_RECEIPT_KEY is not for the client role: leave it out"
 NOT_CUSTODIANS = "EJECT_CLIENT_IDENTITY is not for the custodian role: leave it out"
 
 
@@ -212,8 +215,8 @@ NOT_CUSTODIANS = "EJECT_CLIENT_IDENTITY is not for the custodian role: leave it 
     [
         ("all", (), {}, [ALL, FILE, SIMPLE]),
         ("all", (), {"EJECT_VAULT_URL": S3, "EJECT_CLIENT_CREDENTIAL": "strict"}, [ALL]),
-        ("client", (), {"EJECT_CLIENT_CREDENTIAL": "simple"}, [FILE, SIMPLE]),
-        ("client", (), {"EJECT_VAULT_URL": S3}, [NOT_CLIENTS]),
+        ("client", (), {"EJECT_CLIENT_CREDENTIAL": "simple"}, [FILE, SIMPLE, NO_RECEIPTS]),
+        ("client", (), {"EJECT_VAULT_URL": S3}, [NOT_CLIENTS, NO_RECEIPTS]),
         ("client", ONLY_CUSTODIANS, {}, [FILE]),
         ("custodian", (), {"EJECT_VAULT_URL": S3}, [NOT_CUSTODIANS]),
         ("custodian", ONLY_CLIENTS, {}, [FILE]),

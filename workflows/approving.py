@@ -6,7 +6,14 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.verify import verify_approval
-    from contracts.approvals import ApprovalCheck, Approve, ApproveAnswer, Approved, approval_text
+    from contracts.approvals import (
+        ApprovalCheck,
+        Approve,
+        ApproveAnswer,
+        Approved,
+        ApproverKey,
+        approval_text,
+    )
     from contracts.owner import Verified
 
 from workflows.policies import VERIFY_ONCE, VERIFY_TIMEOUT
@@ -45,8 +52,9 @@ class Approving:
 
     async def approve(self, command: Approve) -> ApproveAnswer:
         """Count an approval, a signed one once its signature is verified."""
+        key = None
         if command.signature is not None:
-            await self._verify(command, command.signature)
+            key = await self._verify(command, command.signature)
             self.refuse(command)  # the same person may have been counted meanwhile
         self._record.approvals.append(
             Approved(
@@ -55,11 +63,13 @@ class Approving:
                 digest=command.digest,
                 signed=command.signature is not None,
                 signature=command.signature,
+                key=key,
             )
         )
         return ApproveAnswer(approvals=len(self._record.approvals), needed=self._record.guards.approvals)
 
-    async def _verify(self, command: Approve, signature: str) -> None:
+    async def _verify(self, command: Approve, signature: str) -> ApproverKey:
+        """Refuse a signature that is wrong; the key by which it is right."""
         record = self._record
         check = ApprovalCheck(
             by=command.by,
@@ -86,6 +96,7 @@ class Approving:
             raise refusal("The approval could not be verified in time: send it again") from None
         if found.problems:
             raise refusal("; ".join(found.problems))
+        return check.key
 
 
 def _same(one: str, other: str) -> bool:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         challenge,
     )
     from contracts.receipt import ProvenWallet
-    from contracts.sealing import SealedRef, bundle_digest
+    from contracts.sealing import bundle_digest
     from contracts.steps import Release, Released
     from contracts.wallets import Wallet
     from contracts.window import RELEASE_GRACE
@@ -45,7 +45,6 @@ class Handover:
     def __init__(self, record: Record, steps: Parking) -> None:
         self._record = record
         self._steps = steps
-        self._bundles: dict[str, tuple[SealedRef, ...]] = {}
         self._release: asyncio.Task[Released] | None = None
         self._verifying = 0
         self._bad_proofs = 0
@@ -70,7 +69,7 @@ class Handover:
         record.claimed_by = record.claimed_by or command.claimed_by
         record.claimed = record.claimed or workflow.now()
         bundle = bundle_digest(record.files)
-        self._bundles[bundle] = record.files
+        record.bundles[bundle] = record.files
         self._bad_proofs = 0
         first = self._release is None
         self._release = release = self._release or asyncio.create_task(
@@ -124,7 +123,7 @@ class Handover:
                 raise refusal(f"Wallet {proof.wallet} is proven already")
             if wallets.count(proof.wallet) > 1:
                 raise refusal(f"Wallet {proof.wallet} is proven twice in one message")
-            if proof.bundle not in self._bundles:
+            if proof.bundle not in self._record.bundles:
                 raise refusal(f"The bundle named for wallet {proof.wallet} was not issued by this eject")
             if set(proof.opened) != set(self._commitments(proof)):
                 raise refusal(
@@ -215,7 +214,7 @@ class Handover:
         return next(wallet for wallet in self._record.wallets if wallet.id == proof.wallet)
 
     def _commitments(self, proof: Proof) -> Mapping[Role, str]:
-        halves = self._bundles[proof.bundle]
+        halves = self._record.bundles[proof.bundle]
         return {half.role: half.commitment for half in halves if half.wallet == proof.wallet}
 
     def _challenge(self, proof: Proof) -> str:

@@ -152,7 +152,11 @@ COMPLETE: Step[Complete, Completed] = Step(
 )
 PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, Purged, "Destroy our copies")
 WRITE_RECEIPT: Step[WriteReceipt, ReceiptWritten] = Step(
-    WriteReceiptStep.write_receipt, ReceiptWritten, "Write the receipt"
+    WriteReceiptStep.write_receipt,
+    ReceiptWritten,
+    "Write the receipt",
+    # A repeat walks the chain from where its first attempt stood; thousands may have come since.
+    start_to_close=timedelta(minutes=5),
 )
 DELETE_DEPOSIT: Step[DeleteDeposit, DepositDeleted] = Step(
     DeleteDepositStep.delete_deposit,

@@ -32,6 +32,7 @@ class Record:
         self.reasons: tuple[str, ...] = ()
         self.client_halves: tuple[SealedRef, ...] = ()
         self.custodian_halves: tuple[SealedRef, ...] = ()
+        self.bundles: dict[str, tuple[SealedRef, ...]] = {}
         self.claimed_by: str | None = None
         self.proofs: dict[str, ProvenWallet] = {}
         self.commands: list[Commanded] = []
@@ -79,6 +80,7 @@ class Record:
             ),
             wallets=self.wallets,
             files=self.files,
+            earlier=self._earlier(),
             proofs=tuple(self.proofs.values()),
             request_digest=self.digest,
             approvals=tuple(self.approvals),
@@ -86,6 +88,11 @@ class Record:
             ejected_at=self.ejected_at,
             left=tuple(self._left(end)),
         )
+
+    def _earlier(self) -> tuple[tuple[SealedRef, ...], ...]:
+        """The bundles that proofs name and that `files` are not, so that each proof can be verified again."""
+        named = dict.fromkeys(proof.bundle for proof in self.proofs.values())
+        return tuple(self.bundles[bundle] for bundle in named if self.bundles[bundle] != self.files)
 
     def _left(self, end: End) -> list[str]:
         left = []

@@ -53,13 +53,20 @@ class Made:
         return [text for text in texts if len(text) > 20]
 
 
-def make(curve: Curve, scalar: int, name: str, *, upper: bool = True) -> Made:
+def make(
+    curve: Curve,
+    scalar: int,
+    name: str,
+    *,
+    upper: bool = True,
+    below: Callable[[int], int] = secrets.randbelow,
+) -> Made:
     """Split a scalar 2 of 2: y = scalar + slope * x at two random places, written crosswise."""
     order = second.ORDER[curve]
-    slope, client_x, custodian_x = (1 + secrets.randbelow(order - 1) for _ in range(3))
+    slope, client_x, custodian_x = (1 + below(order - 1) for _ in range(3))
     key = second.public_key(curve, scalar)
     published = second.addresses(curve, key)
-    pair, ssid = f"pair-{name}", str(secrets.randbelow(2**256))
+    pair, ssid = f"pair-{name}", str(below(2**256))
     x, rank = ("X", "Rank") if upper else ("x", "rank")
     wallet = Wallet(
         id=f"wallet-{name}",

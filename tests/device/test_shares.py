@@ -1,16 +1,12 @@
 """Share texts: what is read from them, and what is refused with a sentence that holds none of it."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from contracts.names import Role
 from contracts.sealing import Half
-from contracts.wallets import Curve
 from device.errors import DeviceError
 from device.identity import Identity
 from device.opening import open_bundle
@@ -137,25 +133,3 @@ def test_nothing_that_holds_a_key_shows_it(made: Made, identity: Identity, tmp_p
     shown = f"{wallet!r} {wallet} {identity!r} {identity} {halves!r}"
     assert wallet.text in made.secrets()
     assert [text for text in [*made.secrets(), "AGE-SECRET-KEY"] if text in shown] == []
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["bks", "server", "X", "share", "ssid"]), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-@given(st.sampled_from(["client", "custodian"]), json_values)
-@settings(derandomize=True, deadline=None)
-def test_a_strange_share_never_ends_in_another_error(half: str, value: object) -> None:
-    """Whatever JSON stands in a share's place, the answer is a sentence or two numbers, never a crash."""
-    made = bundles.make(Curve.ED25519, 5, "w")
-    getattr(made, half)["bks" if half == "client" else "clientBk"] = value
-    order = second.ORDER[Curve.ED25519]
-    read = {Role.CLIENT: client_half, Role.CUSTODIAN: custodian_half}[Role(half)]
-    with suppress(DeviceError):
-        read(made.share(Role(half)), order=order)

@@ -6,6 +6,7 @@ from datetime import datetime
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 
 import starter
+from contracts.chain import ReceiptFile
 from contracts.names import deposit_name, held_prefix, receipt_name, released_prefix
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
@@ -75,5 +76,5 @@ def _of_vault(world: World, customer: Customer, receipt: Receipt) -> Iterator[st
     name = receipt_name(customer.client_id, receipt.eject_id)
     if [one for one in left if one.startswith(name.rpartition("/")[0])] != [name]:
         yield "the vault has not just one receipt"
-    elif Receipt.model_validate_json((world.vault_folder / name).read_bytes()) != receipt:
+    elif ReceiptFile.model_validate_json((world.vault_folder / name).read_bytes()).receipt != receipt:
         yield "the receipt in the vault is another than the answer"

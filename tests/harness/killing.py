@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.receipt import Receipt
-from ejects.approvers import make_key
+from custody.keys import make_key
 from tests.harness.ending import complaints
 from tests.harness.ground import Ground, ground
 from tests.harness.points import Cell, Process
@@ -85,7 +85,9 @@ async def killed_together(folder: Path, killed: Process, cells: Sequence[Cell]) 
         try:
             await _all_stand(standing, cases)
             await _kill(on, killed, worker)
-            return {case.cell: await _wrong(case, receiver) for case in cases}
+            wrong = {case.cell: await _wrong(case, receiver) for case in cases}
+            audited = on.world.audit()  # of the vault as a whole, so it is every cell's
+            return {cell: found + audited for cell, found in wrong.items()}
         finally:
             for task in (listening, *(case.walking for case in cases)):
                 task.cancel()

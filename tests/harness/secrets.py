@@ -21,7 +21,9 @@ def secrets_of(world: World, customer: Customer, files: Iterable[Path]) -> dict[
     """Everything of one eject that nobody but its owner or its role may see, by a name for people."""
     settings = world.settings
     assert settings.client_identity
+    assert settings.receipt_key
     found = {
+        "receipt key": settings.receipt_key.get_secret_value().splitlines()[1],
         "custodian key": world.sandbox.custodian_key.get_secret_value(),
         "client key": customer.api_key.get_secret_value(),
         # Tokens are made and forgotten inside an attempt; the sandbox begins each of them so.

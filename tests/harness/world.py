@@ -21,6 +21,9 @@ from contracts.parks import Retry, RetryAnswer
 from contracts.receipt import Receipt, Status
 from contracts.request import EjectRequest
 from contracts.stages import Stage
+from custody.audit import Audit
+from custody.keys import make_key
+from custody.signing import Trust
 from custody.vault import Vault
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
@@ -57,6 +60,7 @@ class World:
     settings: Settings
     vault_folder: Path
     owner: Owner
+    receipt_key: str
 
     @property
     def vault(self) -> Vault:
@@ -68,6 +72,7 @@ class World:
         settings = self.settings
         assert settings.custodian_api_key
         assert settings.client_identity
+        assert settings.receipt_key
         return {
             "TEMPORAL_ADDRESS": self.client.service_client.config.target_host,
             "TEMPORAL_NAMESPACE": self.client.namespace,
@@ -75,6 +80,7 @@ class World:
             "EJECT_PORTAL_URL": settings.portal_url,
             "EJECT_ENCLAVE_URL": settings.enclave_url,
             "EJECT_CUSTODIAN_API_KEY": settings.custodian_api_key.get_secret_value(),
+            "EJECT_RECEIPT_KEY": settings.receipt_key.get_secret_value(),
             "EJECT_CLIENT_IDENTITY": settings.client_identity.get_secret_value(),
             "EJECT_CLIENT_RECIPIENT": str(settings.client_recipient),
         }
@@ -188,12 +194,17 @@ class World:
         return len(self.sandbox.journal(client_id=customer.client_id, effect="completed"))
 
     def left_in_vault(self) -> list[str]:
-        """Every file in the vault, by its name."""
+        """Every file in the vault, by its name, but for the receipts' chain, which only grows."""
         return sorted(
-            str(path.relative_to(self.vault_folder))
+            name
             for path in self.vault_folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and not (name := str(path.relative_to(self.vault_folder))).startswith("chain/")
         )
+
+    def audit(self) -> list[str]:
+        """What is wrong with the receipts and their chain; each is signed and proves what it says."""
+        audit = Audit(self.vault_folder, Trust({self.receipt_key}))
+        return [*audit.problems(), *(["no entry"] if audit.head is None else [])]
 
     async def history(self, handle: starter.EjectHandle) -> WorkflowHistory:
         """The history of an eject."""
@@ -206,16 +217,19 @@ def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
     (folder / "identity").mkdir()
     key_file = folder / "identity" / "client-role"
     identity.save(key_file)
+    signing_file = folder / "identity" / "receipts.pem"
+    receipt_key = make_key(signing_file)
     vault = folder / "vault"
     settings = Settings(
         vault_url=vault.as_uri(),
         portal_url=f"{sandbox.url}/api/v3",
         enclave_url=sandbox.url,
         custodian_api_key=sandbox.custodian_key,
+        receipt_key=SecretStr(signing_file.read_text()),
         client_identity=SecretStr(key_file.read_text()),
         client_recipient=identity.recipient,
     )
-    return World(client, sandbox, settings, vault, Owner(folder / "owner"))
+    return World(client, sandbox, settings, vault, Owner(folder / "owner"), receipt_key)
 
 
 @asynccontextmanager

@@ -71,10 +71,12 @@ async def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
             portal_url=f"{running.sandbox}/api/v3",
             enclave_url=running.sandbox,
             custodian_api_key=sandbox.custodian_key,
+            receipt_key=SecretStr(await asyncio.to_thread((folder / "receipts.pem").read_text)),
             client_identity=SecretStr(await asyncio.to_thread((folder / "client-role.key").read_text)),
             client_recipient=os.environ["EJECT_CLIENT_RECIPIENT"],
         )
-        yield World(running.client, sandbox, settings, running.vault, Owner(folder / "owner"))
+        owner = Owner(folder / "owner")
+        yield World(running.client, sandbox, settings, running.vault, owner, running.receipt_key)
 
 
 async def ended(handle: starter.EjectHandle) -> End:

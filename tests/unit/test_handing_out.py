@@ -1,5 +1,6 @@
 """Fetch shares, release and close: only inside the window, exactly what history names, and nothing left."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,10 +17,12 @@ from activities.close import DeleteDepositStep, PurgeStep, WriteReceiptStep
 from activities.fetch_shares import FetchSharesStep
 from activities.release import ReleaseStep
 from contracts.base import canonical
+from contracts.chain import ReceiptFile
 from contracts.failures import Failure, StepError
 from contracts.names import (
     Role,
     backup_name,
+    chain_name,
     custodian_half_name,
     deposit_name,
     receipt_name,
@@ -29,6 +32,7 @@ from contracts.receipt import Asserted, Receipt, Times
 from contracts.sealing import Half, SealedBackup, SealedFile, SealedRef, digest, reference
 from contracts.stages import End
 from contracts.steps import DeleteDeposit, FetchShares, Purge, Release, SharesFetched, WriteReceipt
+from custody.chain import Receipts
 from custody.vault import Vault
 from tests.device.bundles import Made
 from tests.unit.fakes import (
@@ -348,6 +352,7 @@ async def test_a_purge_leaves_nothing_of_this_eject_and_all_of_others(world: Wor
     files = await world.hold()
     await world.release(files)
     others = ["held/other/client/backup.json", deposit_name(CLIENT), receipt_name(CLIENT, EJECT)]
+    others.append(chain_name(1))
     for name in others:
         await world.vault.create(name, b"x")
     step = PurgeStep(world.vault)
@@ -358,6 +363,7 @@ async def test_a_purge_leaves_nothing_of_this_eject_and_all_of_others(world: Wor
     ]
     assert await world.vault.read(deposit_name(CLIENT)) == b"x"
     assert await world.vault.read(receipt_name(CLIENT, EJECT)) == b"x"
+    assert await world.vault.read(chain_name(1)) == b"x"
 
 
 async def test_a_receipt_is_written_once(world: World) -> None:
@@ -372,12 +378,16 @@ async def test_a_receipt_is_written_once(world: World) -> None:
         asserted=Asserted(requested_by="ada", reason="r"),
         times=Times(requested=NOW, ended=NOW),
     )
-    step = WriteReceiptStep(world.vault)
+    step = WriteReceiptStep(Receipts(world.vault))
     other = receipt.model_copy(update={"end": End.CLOSED})
     first, second = f"receipts/{CLIENT}/{EJECT}.json", f"receipts/{CLIENT}/{EJECT}-run-2.json"
-    for content, run_id, name in ((receipt, "run-1", first), (other, "run-2", second)) * 2:
-        assert (await run(step.write_receipt, WriteReceipt(receipt=content, run_id=run_id))).name == name
-        assert await world.vault.read(name) == canonical(content)
+    for content, run_id, name, number in ((receipt, "run-1", first, 1), (other, "run-2", second, 2)) * 2:
+        written = await run(step.write_receipt, WriteReceipt(receipt=content, run_id=run_id))
+        assert (written.name, written.number) == (name, number)
+        kept = ReceiptFile.model_validate_json(await world.vault.read(name) or b"")
+        assert (kept.receipt, kept.run) == (content, run_id)
+        entry = await world.vault.read(chain_name(number)) or b""
+        assert written.digest == hashlib.sha256(entry).hexdigest()
 
 
 async def test_only_this_clients_deposit_is_deleted(world: World) -> None:

@@ -215,6 +215,7 @@ def test_a_role_has_its_credential(
 
 
 VAULT, KEY, IDENTITY = "EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"
+RECEIPTS = "EJECT_RECEIPT_KEY"
 
 
 @pytest.mark.parametrize(
@@ -239,6 +240,8 @@ def test_a_role_needs_what_it_uses(
     monkeypatch.setenv("EJECT_PRODUCTION", production)
     if credential:
         monkeypatch.setenv("EJECT_CLIENT_CREDENTIAL", credential)
+    if production == "true" and role is WorkerRole.CUSTODIAN:
+        needed = [*needed, RECEIPTS]
     with pytest.raises(SettingsError) as caught:
         load_settings().fit(role)
     assert str(caught.value) == "Set " + ", ".join(needed)
@@ -256,6 +259,7 @@ def test_production_knows_a_folder_however_it_is_written(monkeypatch: pytest.Mon
     monkeypatch.setenv("EJECT_PRODUCTION", "true")
     monkeypatch.setenv(VAULT, url)
     monkeypatch.setenv(KEY, SECRET)
+    monkeypatch.setenv(RECEIPTS, SECRET)
     with pytest.raises(SettingsError) as caught:
         load_settings().fit(WorkerRole.CUSTODIAN)
     assert str(caught.value) == (
@@ -269,18 +273,25 @@ def test_production_leaves_other_addresses_to_the_vault(monkeypatch: pytest.Monk
     monkeypatch.setenv("EJECT_PRODUCTION", "true")
     monkeypatch.setenv(VAULT, url)
     monkeypatch.setenv(KEY, SECRET)
+    monkeypatch.setenv(RECEIPTS, SECRET)
     load_settings().fit(WorkerRole.CUSTODIAN)
 
 
 @pytest.mark.parametrize(
-    ("role", "own", "others"), [(WorkerRole.CLIENT, IDENTITY, KEY), (WorkerRole.CUSTODIAN, KEY, IDENTITY)]
+    ("role", "own", "others"),
+    [
+        (WorkerRole.CLIENT, [IDENTITY], KEY),
+        (WorkerRole.CLIENT, [IDENTITY], RECEIPTS),
+        (WorkerRole.CUSTODIAN, [KEY, RECEIPTS], IDENTITY),
+    ],
 )
 def test_production_keeps_the_others_secret_out_of_a_role(
-    monkeypatch: pytest.MonkeyPatch, role: WorkerRole, own: str, others: str
+    monkeypatch: pytest.MonkeyPatch, role: WorkerRole, own: list[str], others: str
 ) -> None:
     """A role that was given it could see both halves; in development nobody minds."""
     monkeypatch.setenv(VAULT, "s3://bucket")
-    monkeypatch.setenv(own, SECRET)
+    for name in own:
+        monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("EJECT_PRODUCTION", "true")
     load_settings().fit(role)
     monkeypatch.setenv(others, SECRET)
