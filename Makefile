@@ -11,8 +11,8 @@ demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 test: $(READY) ## Every test, on a real Temporal server that ends with them.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-chaos: $(READY) ## Everything at every place: every fault at every call.
-	@$(BIN)/python -m pytest -m chaos -n 2 --dist load
+chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.
+	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
 
 SEED ?= 0
 fuzz: $(READY) ## More than 100,000 generated bundles and shares, and odd inputs of every other kind.

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.names import workflow_id
+from tests.harness.points import table
 from tests.harness.portal import Sandbox, running_sandbox
 from tests.harness.temporal import ADDRESS, PROCESSES, TESTS, connected, start_server
 from tests.harness.world import World, make_world, serving
@@ -21,6 +22,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         os.environ[ADDRESS], end = start_server(config.getoption("numprocesses", None) or 0)
         config.add_cleanup(end)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the kill matrix after `make chaos`, as the page on reliability has it."""
+    if config.option.markexpr == "chaos":
+        reports = [one for ended in terminalreporter.stats.values() for one in ended]
+        outcomes = [pair for report in reports for pair in getattr(report, "user_properties", ())]
+        terminalreporter.write_line("\n" + table(dict(outcomes)))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

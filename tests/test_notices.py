@@ -68,6 +68,7 @@ async def test_a_receiver_that_fails_twice_gets_each_notice_once(
         await world.cancel(customer)
         assert (await world.end(handle)).end is End.CANCELLED
         await receiver.until("shares_ready", "cancelled")
+    assert receiver.repeated == []
 
 
 async def test_a_dead_receiver_delays_nothing_and_hears_the_last_notice_later(

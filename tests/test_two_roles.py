@@ -4,7 +4,7 @@ import shutil
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -42,9 +42,9 @@ async def two_roles(world: World) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def odd_role(world: World, role: str, oddity: str, *without: str) -> AsyncIterator[Process]:
+async def halting(world: World, role: str, points: Sequence[str], *without: str) -> AsyncIterator[Process]:
     """A worker of one role that stands still with its half in the clear, and goes on at SIGUSR1."""
-    command = (sys.executable, "-m", "tests.harness.odd_worker", oddity, role)
+    command = (sys.executable, "-m", "tests.harness.halting_worker", role, *points)
     async with process(*command, env=settings_of(world, *without)) as running:
         yield running
 
@@ -97,21 +97,25 @@ async def test_no_process_ever_holds_the_others_half(workerless: World, tmp_path
     await world.deposit_api_key(customer)
     custodians: list[list[bytes]] = []
     clients: list[list[bytes]] = []
+    wallets = world.sandbox.client(customer.client_id)["wallets"]
+    made = [f"{customer.client_id}/back_up/back_up/REPLIED"]
+    fetched = [f"{customer.client_id}/fetch_shares/fetch_shares/REPLIED"] * len(wallets)
     async with (
-        odd_role(world, "custodian", "after_portal_answered_a_half", *ONLY_CLIENTS) as custodian,
-        odd_role(world, "client", "after_the_enclave_answered", *ONLY_CUSTODIANS) as client,
+        halting(world, "custodian", fetched, *ONLY_CLIENTS) as custodian,
+        halting(world, "client", made, *ONLY_CUSTODIANS) as client,
     ):
+        here = f"here {customer.client_id}"
 
         def look() -> None:
             custodians.append(memory(custodian.pid))
             clients.append(memory(client.pid))
 
         handle = await world.start(customer)
-        assert await line_of(client) == "here"
+        assert await line_of(client) == here
         look()
         client.send_signal(signal.SIGUSR1)
-        for _ in world.sandbox.client(customer.client_id)["wallets"]:
-            assert await line_of(custodian) == "here"
+        for _ in wallets:
+            assert await line_of(custodian) == here
             look()
             custodian.send_signal(signal.SIGUSR1)
         await world.reach(handle, Stage.AWAITING_CLAIM)

@@ -1,13 +1,11 @@
-"""A worker as `worker.py` starts it, but odd at one point: it stands still there, or leaks there.
+"""A worker as `worker.py` starts it, but odd at one point: it leaks there, or fails in a way of its own.
 
-`python -m tests.harness.odd_worker ODDITY [ROLE]`: one that stands still writes the line `here` to standard
-output and then waits to be killed, or goes on at SIGUSR1. Without a role it has both.
+`python -m tests.harness.odd_worker ODDITY [ROLE]`; without a role it has both.
 """
 
 import asyncio
 import base64
 import json
-import signal
 import sys
 from typing import Any
 
@@ -20,66 +18,8 @@ from contracts.failures import Failure, StepError
 from contracts.sealing import SealedFile
 from custody import vault
 from custody.vault import Vault
-from portal.client import ClientApi
-from portal.custodian import CustodianApi
 from runtime import logs
 from runtime.settings import WorkerRole, load_settings
-
-
-async def _stand_still() -> None:
-    go_on = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go_on.set)
-    sys.stdout.write("here\n")
-    sys.stdout.flush()
-    await go_on.wait()
-
-
-def after_the_enclave_answered() -> None:
-    """New pairs exist at Portal, and nothing is written yet."""
-    original = ClientApi.back_up
-
-    async def patched(self: ClientApi, *given: Any) -> Any:
-        answer = await original(self, *given)
-        await _stand_still()
-        return answer
-
-    ClientApi.back_up = patched  # type: ignore[method-assign,assignment]
-
-
-def after_portal_answered_a_half() -> None:
-    """A custodian half is in memory, in the clear; so once for each wallet."""
-    original = CustodianApi.fetch_shares
-
-    async def patched(self: CustodianApi, *given: Any) -> Any:
-        answer = await original(self, *given)
-        await _stand_still()
-        return answer
-
-    CustodianApi.fetch_shares = patched  # type: ignore[method-assign,assignment]
-
-
-def after_the_vault_was_written() -> None:
-    """The first custodian half lies in the vault, and nobody was told."""
-    original = Vault.create
-
-    async def patched(self: Vault, name: str, data: bytes) -> bytes:
-        written = await original(self, name, data)
-        if "/custodian/" in name:
-            await _stand_still()
-        return written
-
-    Vault.create = patched  # type: ignore[method-assign]
-
-
-def after_portals_204() -> None:
-    """The client is marked as ejected, and nobody was told."""
-    original = ClientApi.complete
-
-    async def patched(self: ClientApi) -> None:
-        await original(self)
-        await _stand_still()
-
-    ClientApi.complete = patched  # type: ignore[method-assign]
 
 
 def fails_with_a_share() -> None:
@@ -119,10 +59,6 @@ def leaks_everywhere() -> None:
 ODDITIES = {
     oddity.__name__: oddity
     for oddity in (
-        after_the_enclave_answered,
-        after_portal_answered_a_half,
-        after_the_vault_was_written,
-        after_portals_204,
         fails_with_a_share,
         speaks_plain_http_to_its_store,
         leaks_everywhere,

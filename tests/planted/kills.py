@@ -10,17 +10,20 @@ from tests.planted.scenario import scenario
 from tests.planted.scene import Scene
 
 ODD_WORKER = ("-m", "tests.harness.odd_worker")
+HALTING_WORKER = ("-m", "tests.harness.halting_worker", "all")
+COMPLETED = "complete/complete_client/REPLIED"
 
 
 @asynccontextmanager
 async def killed_at(scene: Scene, point: str) -> AsyncIterator[None]:
     """A worker that is killed where it stands still, and then one as it should be."""
-    async with scene.place.worker(scene.room, *ODD_WORKER, point) as first:
+    at = f"{scene.customer.client_id}/{point}"
+    async with scene.place.worker(scene.room, *HALTING_WORKER, at) as first:
         await scene.start()
-        if point == "after_portals_204":
+        if point == COMPLETED:
             await scene.reach(Stage.AWAITING_CLAIM)
             await scene.world.prove(scene.customer, await scene.claim())
-        assert await line_of(first) == "here"
+        assert await line_of(first) == f"here {scene.customer.client_id}"
         scene.place.scraped.append(await metrics(scene.room))
         await scene.collect()
         first.kill()
@@ -32,7 +35,7 @@ async def killed_at(scene: Scene, point: str) -> AsyncIterator[None]:
 @scenario(None)
 async def killed_with_the_client_halves(scene: Scene) -> None:
     """The enclave has answered, and nothing is written."""
-    async with killed_at(scene, "after_the_enclave_answered"):
+    async with killed_at(scene, "back_up/back_up/REPLIED"):
         await scene.reach(Stage.AWAITING_CLAIM)
         await scene.leave()
 
@@ -40,7 +43,7 @@ async def killed_with_the_client_halves(scene: Scene) -> None:
 @scenario(None)
 async def killed_after_writing_a_half(scene: Scene) -> None:
     """The first custodian half lies in the vault."""
-    async with killed_at(scene, "after_the_vault_was_written"):
+    async with killed_at(scene, "fetch_shares/vault/WRITTEN"):
         await scene.reach(Stage.AWAITING_CLAIM)
         await scene.leave()
 
@@ -48,7 +51,7 @@ async def killed_after_writing_a_half(scene: Scene) -> None:
 @scenario(None)
 async def killed_with_a_custodian_half(scene: Scene) -> None:
     """Portal has answered a half, in the clear."""
-    async with killed_at(scene, "after_portal_answered_a_half"):
+    async with killed_at(scene, "fetch_shares/fetch_shares/REPLIED"):
         await scene.reach(Stage.AWAITING_CLAIM)
         await scene.leave()
 
@@ -56,7 +59,7 @@ async def killed_with_a_custodian_half(scene: Scene) -> None:
 @scenario(None)
 async def killed_after_completion(scene: Scene) -> None:
     """Portal has its mark, and nobody was told."""
-    async with killed_at(scene, "after_portals_204"):
+    async with killed_at(scene, COMPLETED):
         await scene.ends(End.EJECTED)
 
 
