@@ -15,7 +15,8 @@ def controlled(evidence: Evidence, channel: str) -> bool:
     """Whether the control's secret of a channel was found there, encoded as it was put there."""
     secret, encoding = EXPECTED[channel]
     return any(
-        name.startswith(CONTROL) and name.endswith(secret) and form.startswith(encoding)
+        # A hex without a letter is the same in capitals.
+        name.startswith(CONTROL) and name.endswith(secret) and form.startswith(encoding.split(" ")[0])
         for name, form in evidence.found[channel]
     )
 
