@@ -13,10 +13,12 @@ test: $(READY) ## Every test, on a real Temporal server that ends with them.
 
 chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.
 	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
+	@$(BIN)/python -m docs.reliability
 
 SEED ?= 0
 fuzz: $(READY) ## More than 100,000 generated bundles and shares, and odd inputs of every other kind.
 	@$(BIN)/python -m pytest -n 2 --dist load --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) tests/properties $(ONLY)
+	@$(BIN)/python -m docs.reliability
 
 test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 	@$(BIN)/python -m pytest -m node -rs tests/test_node.py
@@ -26,6 +28,7 @@ test-ui: $(READY) ## What people see in the Temporal UI, in a real Chromium.
 
 mutants: $(READY) ## Break each promise in a copy of the tree: a test must go red.
 	@$(BIN)/python -m tests.mutants
+	@$(BIN)/python -m docs.reliability
 
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .
@@ -42,6 +45,7 @@ histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps 
 docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.messages
 	@$(BIN)/python -m docs.contradictions
+	@$(BIN)/python -m docs.reliability
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:

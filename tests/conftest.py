@@ -1,6 +1,7 @@
 """Fixtures: one Temporal server for all tests, a world of its own for each."""
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.names import workflow_id
+from docs.figures import keep
 from tests.harness.points import table
 from tests.harness.portal import Sandbox, running_sandbox
 from tests.harness.temporal import ADDRESS, PROCESSES, TESTS, connected, start_server
@@ -25,11 +27,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the kill matrix after `make chaos`, as the page on reliability has it."""
-    if config.option.markexpr == "chaos":
-        reports = [one for ended in terminalreporter.stats.values() for one in ended]
-        outcomes = [pair for report in reports for pair in getattr(report, "user_properties", ())]
-        terminalreporter.write_line("\n" + table(dict(outcomes)))
+    """After the whole of `make chaos`: show the kill matrix, and keep the figures for their page."""
+    option = config.option
+    if option.markexpr != "chaos" or option.keyword or option.file_or_dir or option.collectonly:
+        return
+    stats = terminalreporter.stats
+    kills: dict[str, object] = {}
+    figures: dict[str, object] = {}
+    for report in (*stats.get("passed", ()), *stats.get("failed", ())):
+        for name, value in report.user_properties:
+            (kills if "/" in name else figures)[name] = value
+    passed = Counter(Path(report.nodeid.split("::")[0]).name for report in stats.get("passed", ()))
+    failed = len(stats.get("failed", ())) + len(stats.get("error", ()))
+    keep("chaos", {"passed": dict(passed), "failed": failed, "kills": kills} | figures)
+    terminalreporter.write_line("\n" + table({name: str(outcome) for name, outcome in kills.items()}))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

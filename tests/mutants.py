@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.figures import keep
 from runtime.development import ROOT
 
 # Two at once is what the machines have; a broken eject hangs until its test loses patience.
@@ -226,7 +227,10 @@ async def main(names: list[str]) -> int:
         print(f"{'UNNOTICED ' + why if why else 'red'}  {mutant.name} ({mutant.test})", flush=True)  # noqa: T201
         return why
 
-    unnoticed = [why for why in await asyncio.gather(*map(one, chosen)) if why]
+    outcomes = await asyncio.gather(*map(one, chosen))
+    if not names:
+        keep("mutants", {mutant.name: why for mutant, why in zip(chosen, outcomes, strict=True)})
+    unnoticed = [why for why in outcomes if why]
     print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} breaks were noticed")  # noqa: T201
     return 1 if unnoticed or not chosen else 0
 

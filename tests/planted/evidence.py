@@ -49,16 +49,16 @@ class Evidence:
         )
 
     @property
-    def summary(self) -> str:
-        """The figures, in lines for people."""
-        planted = sum(CONTROL not in name for name in self.search.secrets)
-        lines = [
-            "{} scenarios in {:.0f} s, searched in {:.0f} s".format(len(self.scenarios), *self.seconds),
-            f"{planted} secrets, {self.search.patterns} patterns, {sum(self.sizes.values())} bytes",
-            *(f"  {channel}: {size} bytes" for channel, size in self.sizes.items()),
-            f"{len(self.leaks)} found",
-        ]
-        return "\n".join(lines)
+    def figures(self) -> dict[str, object]:
+        """What was planted and searched, and how much of it was found."""
+        return {
+            "scenarios": len(self.scenarios),
+            "secrets": sum(CONTROL not in name for name in self.search.secrets),
+            "patterns": self.search.patterns,
+            "bytes": sum(self.sizes.values()),
+            "channels": sorted(self.sizes),
+            "found": len(self.leaks),
+        }
 
 
 async def gather(folder: Path, chosen: Iterable[Scenario]) -> Evidence:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from docs.figures import keep
 from tests.properties import effort
 
 effort.register()
@@ -47,6 +48,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for name, count in sorted(effort.tried.items()):
         terminalreporter.write_line(f"{count:>9,} inputs tried as {name}")
     enough = _parsed() >= effort.WANTED
+    if not config.option.keyword:
+        failed = len(terminalreporter.stats.get("failed", ()))
+        figures = {"tried": dict(effort.tried), "bundles and shares": _parsed(), "failed": failed}
+        keep("fuzz", figures)
     terminalreporter.write_line(
         f"{_parsed():>9,} as bundles and shares together: at least {effort.WANTED:,} are "
         f"{'reached' if enough else 'WANTED'}"
