@@ -7,6 +7,7 @@ import pytest
 
 from tests.seeds.described import Field
 from tests.seeds.service import API, Service
+from tests.seeds.wire import CLIENTS_TOKEN, sent
 
 PATH = "/clients/me/eject"
 
@@ -85,3 +86,11 @@ def test_unauthorized(service: Service) -> None:
         assert reply.status_code == 401
         assert isinstance(reply.json()["error"], str)
     assert service.read(user.id)["ejectedAt"] is None
+
+
+async def test_our_client_sends_it() -> None:
+    """POST to Portal's host with the client's bearer, and a JSON object."""
+    request = await sent(lambda _, client: client.complete(), None)
+    assert (request.method, str(request.url)) == ("POST", "https://api.portalhq.io/api/v3/clients/me/eject")
+    assert request.headers["Authorization"] == f"Bearer {CLIENTS_TOKEN}"
+    assert request.content == b"{}"

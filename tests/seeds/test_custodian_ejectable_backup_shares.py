@@ -8,6 +8,7 @@ import httpx
 from tests.sandbox.curves import rebuild
 from tests.seeds.described import Field
 from tests.seeds.service import API, Service
+from tests.seeds.wire import CUSTODIANS_KEY, sent
 
 PATH = "/custodians/me/clients/{clientId}/wallets/{walletId}/ejectable-backup-shares"
 
@@ -92,3 +93,13 @@ def test_unauthorized(service: Service) -> None:
         assert reply.status_code == 401
         assert isinstance(reply.json()["error"], str)
     assert service.sandbox.journal(client_id=user.id, effect="shares_released") == []
+
+
+async def test_our_client_sends_it() -> None:
+    """GET at Portal's host with the custodian's bearer, both ids in the path, no body."""
+    reply = {"encryptedClientBackupShare": None, "custodianBackupShare": "{}"}
+    request = await sent(lambda custodian, _: custodian.fetch_shares("client-1", "wallet-1"), reply)
+    place = "/custodians/me/clients/client-1/wallets/wallet-1/ejectable-backup-shares"
+    assert (request.method, str(request.url)) == ("GET", f"https://api.portalhq.io/api/v3{place}")
+    assert request.headers["Authorization"] == f"Bearer {CUSTODIANS_KEY}"
+    assert request.content == b""

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from tests.seeds.described import Field
 from tests.seeds.service import Service, User
+from tests.seeds.wire import CLIENTS_TOKEN, sent
 
 PATH = "/v1/backup"
 
@@ -130,3 +132,13 @@ def test_unauthorized(service: Service) -> None:
         assert reply.status_code == 401
         assert reply.headers["content-type"].startswith("text/plain")
     assert pairs(service, user) == {"SECP256K1": [], "ED25519": []}
+
+
+async def test_our_client_sends_it() -> None:
+    """POST at the enclave's host with the client's bearer, the generate reply as text in a JSON field."""
+    generated = json.dumps({"SECP256K1": {"share": "s", "id": "i"}})
+    reply = {"SECP256K1": {"share": "s", "id": "i"}, "ED25519": {"share": "s", "id": "j"}}
+    request = await sent(lambda _, client: client.back_up(SecretStr(generated)), reply)
+    assert (request.method, str(request.url)) == ("POST", "https://mpc-client.portalhq.io/v1/backup")
+    assert request.headers["Authorization"] == f"Bearer {CLIENTS_TOKEN}"
+    assert json.loads(request.content) == {"generateResponse": generated}

@@ -1,15 +1,17 @@
 """Eject keys, as Tatum tells it: enable, both fetches, complete, and the guarantees."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from contracts.providers import Provider
 from tests.sandbox.curves import rebuild
 from tests.seeds.described import Field
 from tests.seeds.service import API, Service, User
+from tests.seeds.wire import CLIENTS_TOKEN, CUSTODIANS_KEY, Do, sent
 
 CLIENT = "/v4/wallets/clients/{clientId}"
 METHODS = ("PASSKEY", "PASSWORD", "GDRIVE", "ICLOUD")
@@ -190,3 +192,62 @@ def test_gateway_refuses_in_its_own_form(service: Service, switch: str, status: 
         assert set(reply.json()) == {"statusCode", "errorCode", "message"}
     assert fetch_as_client(service, user, "PASSKEY").status_code == 200
     assert complete(service, user).is_success
+
+
+SHARES = {"custodianBackupShare": "{}"}
+UNTIL = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("do", "reply", "method", "place", "body"),
+    [
+        (
+            lambda custodian, _: custodian.enable_eject("cli_1", "wallet-id", UNTIL),
+            {"ejectableUntil": UNTIL.isoformat()},
+            "PATCH",
+            "/enable-eject",
+            {"walletId": "wallet-id", "ejectableUntil": "2026-03-04T05:06:07Z"},
+        ),
+        (
+            lambda custodian, _: custodian.fetch_shares("cli_1", "wallet-id"),
+            SHARES,
+            "GET",
+            "/wallets/wallet-id/ejectable-backup-shares",
+            None,
+        ),
+    ],
+    ids=["enable", "fetch"],
+)
+async def test_our_custodian_calls_go_to_the_gateway(
+    do: Do, reply: Any, method: str, place: str, body: Any
+) -> None:
+    """With Tatum's header and no bearer."""
+    request = await sent(do, reply, Provider.TATUM)
+    at = f"https://api.tatum.io/v4/wallets/clients/cli_1{place}"
+    assert (request.method, str(request.url)) == (method, at)
+    assert request.headers["x-api-key"] == CUSTODIANS_KEY
+    assert "Authorization" not in request.headers
+    assert json.loads(request.content or b"null") == body
+
+
+@pytest.mark.parametrize(
+    ("do", "reply", "method", "place"),
+    [
+        (
+            lambda _, client: client.fetch_shares("wallet-id", "PASSKEY"),
+            SHARES,
+            "GET",
+            "/ejectable-backup-shares?backupMethod=PASSKEY",
+        ),
+        (lambda _, client: client.complete_wallet("wallet-id"), None, "PATCH", "/complete-eject"),
+    ],
+    ids=["fetch", "complete"],
+)
+async def test_our_client_calls_go_to_portal(do: Do, reply: Any, method: str, place: str) -> None:
+    """With the client's bearer, and never Tatum's key."""
+    request = await sent(do, reply, Provider.TATUM)
+    at = f"https://api.portalhq.io/api/v3/clients/me/wallets/wallet-id{place}"
+    assert (request.method, str(request.url)) == (method, at)
+    assert request.headers["Authorization"] == f"Bearer {CLIENTS_TOKEN}"
+    assert "x-api-key" not in request.headers
+    assert request.content == b""
