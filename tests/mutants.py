@@ -153,6 +153,30 @@ MUTANTS = (
         new="if not check.opened:",
         test="tests/test_proofs.py::test_every_forgery_is_refused_and_the_eject_goes_on_waiting",
     ),
+    Mutant(
+        name="complete_without_reading_first",
+        guards="nothing irreversible is done twice",
+        file="activities/complete.py",
+        old="        if shown.ejected_at is None:\n            require_unchanged",
+        new="        if shown.id:\n            require_unchanged",
+        test="tests/test_retries.py::test_a_dropped_reply_does_nothing_twice",
+    ),
+    Mutant(
+        name="read_twice_in_one_window",
+        guards="the client's single-use read is made once in each window",
+        file="workflows/fetching.py",
+        old="            self._opened.discard(wallet)\n",
+        new="",
+        test="tests/test_client_fetch.py::test_a_read_that_fails_costs_a_window_and_never_the_share",
+    ),
+    Mutant(
+        name="follow_no_chain",
+        guards="a receipt that is missing is missed",
+        file="custody/audit.py",
+        old="if number == missing and entry.previous != (before.digest if before else None):",
+        new="if number < 0:",
+        test="tests/unit/test_audit.py::test_each_check_stands_alone",
+    ),
 )
 
 
