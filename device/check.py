@@ -38,7 +38,7 @@ def check(wallet: Wallet, text: str) -> tuple[AddressCheck, ...]:
         rebuilt = rules[namespace](key) if namespace in rules else None
         if rebuilt is not None and _plain(namespace, rebuilt) != _plain(namespace, address):
             raise DeviceError(
-                f"the rebuilt key does not lead to the published {namespace} address {address}: "
+                f"the rebuilt key does not lead to the published {namespace} address: "
                 "nothing was exported; ask the custodian."
             )
         checks.append(AddressCheck(namespace=namespace, published=address, rebuilt=rebuilt))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
@@ -117,12 +117,17 @@ async def all_of(work: Callable[[Any], Awaitable[None]], inputs: Sequence[Any]) 
 
 
 async def troubles(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """Every workflow task of a run that did not end well."""
-    return [
-        f"{EventType.Name(event.event_type)}: {event.workflow_task_failed_event_attributes.failure.message}"
-        async for event in handle.fetch_history_events()
-        if event.event_type in TASK_TROUBLE
-    ]
+    """Every workflow task of a run that did not end well.
+
+    The server repeats a task that would close the run while a signal comes in: that is nobody's trouble.
+    """
+    found = []
+    async for event in handle.fetch_history_events():
+        failed = event.workflow_task_failed_event_attributes
+        cause = WorkflowTaskFailedCause.Name(failed.cause)
+        if event.event_type in TASK_TROUBLE and cause != "WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND":
+            found.append(f"{EventType.Name(event.event_type)}: {cause} {failed.failure.message}")
+    return found
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=50)
