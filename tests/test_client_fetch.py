@@ -12,6 +12,7 @@ from contracts.parks import RetryOutcome
 from contracts.stages import End, Stage
 from contracts.steps import FetchSharesAsClient
 from device.backups import OwnersBackup
+from tests.harness.own_backup import once_in_each_window
 from tests.harness.portal import Customer
 from tests.harness.world import World
 from workflows.policies import MOST_WINDOWS
@@ -46,17 +47,6 @@ async def finished(
     assert (await world.end(handle)).end is End.EJECTED
     assert world.completions(customer) == 1
     once_in_each_window(world, customer)
-
-
-def once_in_each_window(world: World, customer: Customer) -> None:
-    """Between two reads of one wallet, its window was opened again."""
-    opened: set[str] = set()
-    for line in world.sandbox.journal(client_id=customer.client_id):
-        if line["effect"] == "window_set":
-            opened.add(line["wallet_id"])
-        if line["call"] == CALL:
-            assert line["wallet_id"] in opened, "a window was read twice"
-            opened.remove(line["wallet_id"])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
