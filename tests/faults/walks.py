@@ -1,5 +1,6 @@
 """Whole ejects whose calls meet faults: two roads that together make every call, and how they are walked."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -72,11 +73,18 @@ class Walk:
                 return
             if told.park is not None:
                 self.parks.append(told.park)
-                await self.world.retry(self.customer, told.park.number)
+                # It answers once the step is done, whose pauses are waits like any other.
+                retrying = asyncio.create_task(self.world.retry(self.customer, told.park.number))
+                while not retrying.done():
+                    await self._skip()
+                await retrying
             else:
-                with suppress(RPCError):  # it may just have ended
-                    await self.world.forward(self.handle, timedelta(seconds=5))
+                await self._skip()
         raise AssertionError(f"it does not go on: {told}")
+
+    async def _skip(self) -> None:
+        with suppress(RPCError):  # it may just have ended
+            await self.world.forward(self.handle, timedelta(seconds=5))
 
     def parked_as(self, plan: Plan) -> None:
         """It parked at each of these faults that does not pass by itself, in order, and at nothing else."""
