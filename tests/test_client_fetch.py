@@ -63,6 +63,18 @@ async def test_a_read_that_fails_costs_a_window_and_never_the_share(
     assert len(reads) == 2 + times
 
 
+async def test_the_wait_that_portal_asks_for_comes_before_another_window(world: World) -> None:
+    """As at every other call, where Temporal keeps it: here there is one attempt only."""
+    world.sandbox.fault(CALL, "status", status=429, headers={"Retry-After": "600"})
+    customer, owners, handle = await begun(world)
+    opened = {"client_id": customer.client_id, "effect": "window_set"}
+    assert await world.forward(handle, timedelta(minutes=9))
+    assert len(world.sandbox.journal(**opened)) == 2
+    assert await world.forward(handle, timedelta(minutes=2))
+    await finished(world, customer, owners, handle)
+    assert len(world.sandbox.journal(**opened)) == 3
+
+
 async def test_windows_used_up_park_and_a_retry_has_as_many_again(world: World) -> None:
     """A Portal that loses one read after the other is a matter for people, and nothing is lost by asking."""
     world.sandbox.fault(CALL, "drop", times=MOST_WINDOWS + 1)
