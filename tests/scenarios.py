@@ -13,7 +13,9 @@ import starter
 from contracts.approvals import Approve
 from contracts.owner import Prove
 from contracts.stages import End, Stage
+from device.backups import OwnersBackup
 from ejects.approvers import sign
+from tests.harness.own_backup import AS_CLIENT, EXISTING, FETCH, backed_up_before
 from tests.harness.portal import Customer
 from tests.harness.receiver import Receiver
 from tests.harness.world import World
@@ -35,6 +37,7 @@ class Play:
         self.world, self.receiver = world, receiver
         self.customer: Customer = world.sandbox.seed()
         self.handle: starter.EjectHandle
+        self.owners = OwnersBackup()
 
     async def start(self, **changes: object) -> None:
         """Deposit and start."""
@@ -46,7 +49,7 @@ class Play:
 
     async def proofs(self) -> Prove:
         """Claim, and have the device sign."""
-        return self.world.proofs(await self.world.claim(self.customer))
+        return self.world.proofs(await self.world.claim(self.customer), self.owners)
 
     async def prove(self, proofs: Prove) -> None:
         """Hand proofs in."""
@@ -289,4 +292,25 @@ async def claimed_twice_with_a_bad_proof(play: Play) -> None:
     except starter.EjectError as refused:
         assert "not by its key" in str(refused)
     await play.prove(right)
+    await play.end(End.EJECTED)
+
+
+@scenario()
+async def existing_backup(play: Play) -> None:
+    """The owner rebuilds from a backup that was made before; the custodian fetches."""
+    play.owners = backed_up_before(play.world, play.customer)
+    await play.start(**EXISTING)
+    await play.to_the_claim()
+    await play.prove(await play.proofs())
+    await play.end(End.EJECTED)
+
+
+@scenario()
+async def fetched_as_client(play: Play) -> None:
+    """The client itself fetches; its first read is lost, so that another window is opened."""
+    play.owners = backed_up_before(play.world, play.customer)
+    play.world.sandbox.fault(FETCH, "drop")
+    await play.start(**AS_CLIENT)
+    await play.to_the_claim()
+    await play.prove(await play.proofs())
     await play.end(End.EJECTED)

@@ -12,6 +12,7 @@ from contracts.parks import RetryOutcome
 from contracts.stages import End, Stage
 from contracts.steps import FetchSharesAsClient
 from device.backups import OwnersBackup
+from tests.harness.own_backup import once_in_each_window
 from tests.harness.portal import Customer
 from tests.harness.world import World
 from workflows.policies import MOST_WINDOWS
@@ -48,17 +49,6 @@ async def finished(
     once_in_each_window(world, customer)
 
 
-def once_in_each_window(world: World, customer: Customer) -> None:
-    """Between two reads of one wallet, its window was opened again."""
-    opened: set[str] = set()
-    for line in world.sandbox.journal(client_id=customer.client_id):
-        if line["effect"] == "window_set":
-            opened.add(line["wallet_id"])
-        if line["call"] == CALL:
-            assert line["wallet_id"] in opened, "a window was read twice"
-            opened.remove(line["wallet_id"])
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_read_that_fails_costs_a_window_and_never_the_share(
@@ -71,6 +61,18 @@ async def test_a_read_that_fails_costs_a_window_and_never_the_share(
     await finished(world, customer, owners, handle)
     reads = world.sandbox.journal(client_id=customer.client_id, call=CALL)
     assert len(reads) == 2 + times
+
+
+async def test_the_wait_that_portal_asks_for_comes_before_another_window(world: World) -> None:
+    """As at every other call, where Temporal keeps it: here there is one attempt only."""
+    world.sandbox.fault(CALL, "status", status=429, headers={"Retry-After": "600"})
+    customer, owners, handle = await begun(world)
+    opened = {"client_id": customer.client_id, "effect": "window_set"}
+    assert await world.forward(handle, timedelta(minutes=9))
+    assert len(world.sandbox.journal(**opened)) == 2
+    assert await world.forward(handle, timedelta(minutes=2))
+    await finished(world, customer, owners, handle)
+    assert len(world.sandbox.journal(**opened)) == 3
 
 
 async def test_windows_used_up_park_and_a_retry_has_as_many_again(world: World) -> None:

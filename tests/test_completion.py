@@ -1,24 +1,16 @@
 """Completion wallet by wallet: only after the last proof, and as often as it takes to see Portal's mark."""
 
-from dataclasses import replace
-
 import pytest
 
 from contracts.failures import Failure, StepError
 from contracts.owner import Prove
-from contracts.providers import Completion
 from contracts.stages import End, Stage
 from portal.client import ClientApi
+from tests.harness.own_backup import by_wallet
 from tests.harness.portal import Customer
 from tests.harness.world import World, serving
 
 CALL = "complete_wallet"
-
-
-def by_wallet(world: World) -> World:
-    """The same world, completing wallet by wallet."""
-    settings = world.settings.model_copy(update={"completion": Completion.WALLET})
-    return replace(world, settings=settings)
 
 
 def completed(world: World, customer: Customer) -> list[str]:

@@ -199,7 +199,8 @@ def test_the_table_for_people_has_every_fault_and_every_exception() -> None:
     assert len(lines) == len(FAULTS) + 2
     assert (
         "| done, and every field is missing | **parks** as `ReplyUnreadable` | "
-        "`store cipher text`, `confirm backup status`, `complete eject`: goes on; "
+        "`store cipher text`, `confirm backup status`, `complete eject`, `complete eject of a wallet`: "
+        "goes on; "
         "`back up`: **parks** as `ShareUnreadable` |"
     ) in lines
     assert "| the connection is refused | retried (`PortalUnavailable`) |  |" in lines

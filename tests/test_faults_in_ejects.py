@@ -1,144 +1,129 @@
 """Whole ejects in which every call meets a fault: each goes on, or parks as the table says, and ends once."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import obstore
 import pytest
 from temporalio import activity
-from temporalio.service import RPCError
 
-import starter
-from contracts.failures import RULES
-from contracts.parks import Park
-from contracts.receipt import Receipt, Status
+from contracts.failures import Failure
 from contracts.stages import End, Stage
 from portal import calls
 from portal.http import portal_client, whole
 from tests.faults.breaking import BREAKS, SECRET
-from tests.faults.elsewhere import Diverting
+from tests.faults.elsewhere import Diverting, in_turn
 from tests.faults.table import CALLS, FAULTS
+from tests.faults.walks import OwnWalk, Plan, Walk
 from tests.faults.worlds import serving_diverted
-from tests.harness.portal import Customer
+from tests.harness.own_backup import by_wallet, once_in_each_window
 from tests.harness.secrets import decoded
 from tests.harness.world import World
 from workflows import policies
 from workflows.policies import Step
 
-DAY = timedelta(days=1)
-# Every call, in the order in which the longest road first makes it.
-ROAD = tuple(
-    call.name
-    for call in (
-        calls.READ_CLIENT,
-        calls.MINT_SESSION,
-        calls.READ_CLIENT_AS_ITSELF,
-        calls.BACK_UP,
-        calls.STORE_CIPHER_TEXT,
-        calls.CONFIRM_BACKUP,
-        calls.ENABLE_EJECT,
-        calls.FETCH_SHARES,
-        calls.READ_CIPHER_TEXT,
-        calls.COMPLETE,
-    )
-)
 NAMES = tuple(FAULTS)
-# In the n-th of these ejects each call meets another fault; together they meet every fault there is.
-SPREAD = [
-    {call: NAMES[(turn * len(ROAD) + place) % len(NAMES)] for place, call in enumerate(ROAD)}
-    for turn in range(-(-len(NAMES) // len(ROAD)))
+READ = calls.FETCH_SHARES_AS_CLIENT.name
+
+
+def spread(road: tuple[str, ...]) -> list[Plan]:
+    """In each of these ejects each call meets another fault; together they meet every fault there is."""
+    return [
+        {call: (NAMES[(turn * len(road) + place) % len(NAMES)],) for place, call in enumerate(road)}
+        for turn in range(-(-len(NAMES) // len(road)))
+    ]
+
+
+SPREAD = spread(Walk.CALLS)
+# The single-use read meets as many in each eject as it takes to meet every fault there is by itself.
+OWN_SPREAD = [
+    {**plan, READ: NAMES[turn :: len(OwnWalk.CALLS) - 2]} for turn, plan in enumerate(spread(OwnWalk.CALLS))
 ]
 # The vault's own time-out, in seconds (custody/vault.py).
 VAULT = 8
 
 
-class Walk:
-    """One eject on the road that makes every call: claimed, closed, extended, claimed again, proven."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.customer: Customer = world.sandbox.seed()
-        self.handle = starter.handle_of(world.client, self.customer.client_id)
-        self.parks: list[Park] = []
-
-    async def to_its_end(self) -> Receipt:
-        """Walk it; whatever parks is retried, because each fault is gone by then."""
-        world, customer = self.world, self.customer
-        self.handle = await world.start(customer)
-        await self.until(lambda told: told.stage is Stage.AWAITING_CLAIM)
-        await world.claim(customer)
-        await world.until_close(customer, self.handle, -timedelta(minutes=1))
-        await self.until(lambda told: told.stage is Stage.UNRESOLVED)
-        await world.extend(customer, DAY)
-        await self.until(lambda told: told.stage is Stage.AWAITING_CLAIM)
-        await world.prove(customer, world.proofs(await world.claim(customer)))
-        await self.until(lambda _: False)
-        return await self.handle.result()
-
-    async def until(self, reached: Callable[[Status], bool]) -> None:
-        """Retry what parks, and skip the waits between attempts, until then or the end."""
-        for _ in range(100):
-            told = await starter.status(self.world.client, self.customer.client_id)
-            if isinstance(told, Receipt) or reached(told):
-                return
-            if told.park is not None:
-                self.parks.append(told.park)
-                await self.world.retry(self.customer, told.park.number)
-            else:
-                with suppress(RPCError):  # it may just have ended
-                    await self.world.forward(self.handle, timedelta(seconds=5))
-        raise AssertionError(f"it does not go on: {told}")
-
-    def parked_as(self, plan: dict[str, str]) -> None:
-        """It parked at each of these faults that does not pass by itself, in order, and at nothing else."""
-        expected = [(call, fault, FAULTS[fault].parked(call)) for call, fault in plan.items()]
-        parked = [(call, fault, failure) for call, fault, failure in expected if failure]
-        assert [park.failure for park in self.parks] == [failure for _, _, failure in parked]
-        for park, (call, fault, failure) in zip(self.parks, parked, strict=True):
-            assert f"'{call}'" in park.reason or not FAULTS[fault].reported(call)
-            assert park.mend == RULES[failure].mend
-
-
-async def walk(world: World, plan: dict[str, str]) -> None:
-    """An eject in which these calls meet these faults, and what must hold of it."""
+async def walk(one: Walk, plan: Plan) -> Diverting:
+    """Walk an eject in which these calls meet these faults, and see what must hold of it."""
+    world, customer = one.world, one.customer
     async with serving_diverted(world) as diverting:
-        diverting.plan.update({call: BREAKS[fault] for call, fault in plan.items()})
-        one = Walk(world)
+        for call, faults in plan.items():
+            in_turn(diverting.plan, call, *(BREAKS[fault] for fault in faults))
         receipt = await one.to_its_end()
         assert diverting.plan == {}, "not every call was made"
     one.parked_as(plan)
     assert receipt.end is End.EJECTED
-    assert world.completions(one.customer) == 1
+    assert world.completions(customer) == 1
+    assert world.left_in_vault() == [f"receipts/{customer.client_id}/{receipt.eject_id}.json"]
+    assert not [text for text in decoded(await world.history(one.handle)) if SECRET in text]
+    return diverting
+
+
+async def walk_afresh(world: World, plan: Plan) -> None:
+    """With a fresh backup, which is made once."""
+    one = Walk(world)
+    await walk(one, plan)
     filters = {"client_id": one.customer.client_id, "effect": "pairs_completed"}
     assert len(world.sandbox.journal(**filters)) == 1
-    assert world.left_in_vault() == [f"receipts/{one.customer.client_id}/{receipt.eject_id}.json"]
-    assert not [text for text in decoded(await world.history(one.handle)) if SECRET in text]
 
 
-def test_the_road_makes_every_call_and_the_spread_meets_every_fault() -> None:
+async def walk_own(world: World, plan: Plan) -> None:
+    """With a backup from before: each failed read costs a window, none is read twice, no share is lost."""
+    one = OwnWalk(by_wallet(world))
+    diverting = await walk(one, plan)
+    failed = [fault for fault in plan[READ] if FAULTS[fault].reported(READ)]
+    made = [name for _, _, _, name in diverting.made if name in (READ, calls.ENABLE_EJECT.name)]
+    assert made.count(READ) == 2 + len(failed)
+    # Both windows are opened before the first read; from then on, one before each but the other wallet's.
+    again = [earlier for earlier, later in pairwise(made) if later == READ]
+    assert again.count(READ) == 1
+    once_in_each_window(world, one.customer)
+    parked = [park for park in one.parks if park.step == policies.FETCH_SHARES_AS_CLIENT.name]
+    assert Failure.WINDOW_SPENT not in {park.failure for park in parked}
+
+
+def test_the_roads_make_every_call_and_the_spread_meets_every_fault() -> None:
     """A new call or a new fault is met without anybody's doing."""
-    assert set(ROAD) == CALLS.keys()
-    assert {fault for plan in SPREAD for fault in plan.values()} == FAULTS.keys()
-    assert all(plan.keys() == CALLS.keys() for plan in SPREAD)
+    assert {*Walk.CALLS, *OwnWalk.CALLS} == CALLS.keys()
+    for road, plans in ((Walk.CALLS, SPREAD), (OwnWalk.CALLS, OWN_SPREAD)):
+        assert {fault for plan in plans for faults in plan.values() for fault in faults} == FAULTS.keys()
+        assert all(tuple(plan) == road for plan in plans)
+    assert sorted(fault for plan in OWN_SPREAD for fault in plan[READ]) == sorted(FAULTS)
+    assert max(len(plan[READ]) for plan in OWN_SPREAD) < policies.MOST_WINDOWS
 
 
 @pytest.mark.parametrize("turn", range(len(SPREAD)))
 async def test_an_eject_survives_a_fault_on_every_call(workerless: World, turn: int) -> None:
     """Each call meets another fault; together these ejects meet all."""
-    await walk(workerless, SPREAD[turn])
+    await walk_afresh(workerless, SPREAD[turn])
+
+
+@pytest.mark.parametrize("turn", range(len(OWN_SPREAD)))
+async def test_the_single_use_read_survives_every_fault(workerless: World, turn: int) -> None:
+    """It meets several one after another, and each other call of its road meets one."""
+    await walk_own(workerless, OWN_SPREAD[turn])
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_eject_survives_each_fault_on_every_call(workerless: World, fault: str) -> None:
     """The whole matrix: all calls of one eject meet the same fault."""
-    await walk(workerless, dict.fromkeys(ROAD, fault))
+    await walk_afresh(workerless, dict.fromkeys(Walk.CALLS, (fault,)))
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_the_single_use_read_survives_each_fault_on_every_call(workerless: World, fault: str) -> None:
+    """The same where the client fetches; the read meets its fault as often as its windows allow."""
+    plan = dict.fromkeys(OwnWalk.CALLS, (fault,))
+    # One more may be lost before the read, when the token is minted; without a failure there are two reads.
+    times = policies.MOST_WINDOWS - 2 if FAULTS[fault].reported(READ) else 2
+    await walk_own(workerless, {**plan, READ: (fault,) * times})
 
 
 async def withdraw(world: World, fault: str) -> None:
     """An eject that is cancelled while its window is open, and both calls that close it meet the fault."""
-    plan = dict.fromkeys((calls.READ_CLIENT.name, calls.ENABLE_EJECT.name), fault)
+    plan = dict.fromkeys((calls.READ_CLIENT.name, calls.ENABLE_EJECT.name), (fault,))
     async with serving_diverted(world) as diverting:
         one = Walk(world)
         one.handle = await world.start(one.customer)
@@ -192,8 +177,13 @@ async def test_every_attempt_has_time_for_all_that_it_does(
         await workerless.reach(handle, Stage.AWAITING_CLAIM)
         await workerless.cancel(cancelled)
         assert (await workerless.end(handle)).end is End.CANCELLED
+        made = diverting.made
+    async with serving_diverted(by_wallet(workerless)) as diverting:
+        await OwnWalk(workerless).to_its_end()
+        made += diverting.made
+    async with serving_diverted(workerless) as diverting:
         await Walk(workerless).to_its_end()  # last, because it moves the sandbox's clock
-        seconds = _slowest(diverting, done)
+        seconds = _slowest([*made, *diverting.made, *done])
     steps = {step.name: step for step in vars(policies).values() if isinstance(step, Step)}
     assert seconds.keys() == steps.keys()
     late = {
@@ -202,14 +192,14 @@ async def test_every_attempt_has_time_for_all_that_it_does(
     assert late == {}, seconds
 
 
-def _slowest(diverting: Diverting, done: list[tuple[str, str, int, str]]) -> dict[str, float]:
+def _slowest(done: list[tuple[str, str, int, str]]) -> dict[str, float]:
     """For each step, the seconds that its longest attempt may take by its own time-outs."""
     bounds = {}
     for enclave in (False, True):
         client = portal_client("https://portal.test", enclave=enclave)
         bounds[enclave] = whole(client.timeout) or 0
     attempts: dict[tuple[str, str, int], float] = {}
-    for step, number, attempt, what in [*diverting.made, *done]:
+    for step, number, attempt, what in done:
         cost = bounds[what == calls.BACK_UP.name] if what in CALLS else VAULT
         attempts[step, number, attempt] = attempts.get((step, number, attempt), 0) + cost
     slowest: dict[str, float] = {}

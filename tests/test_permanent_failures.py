@@ -5,9 +5,12 @@ the code and goes red where a step, a failure, a meaning of a call's replies, an
 place that reports has no row.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,13 @@ from contracts.parks import Park, RetryOutcome
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
 from runtime.settings import ClientCredential
+from tests.harness.own_backup import by_wallet
 from tests.harness.portal import Sandbox
 from tests.harness.secrets import decoded
 from tests.harness.world import World, make_world, serving
 from tests.permanent.causes import signing_shares_file
 from tests.permanent.rows import of_the_worker
-from tests.permanent.scenes import MENDS, ROADS, SECRET, Row, Scene, after_the_last_purge
+from tests.permanent.scenes import MENDS, SECRET, Row, Scene, after_the_last_purge
 from tests.permanent.table import CASES
 
 
@@ -37,9 +41,17 @@ async def strict_world(temporal: Client, sandbox: Sandbox, tmp_path: Path) -> As
         yield made
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def wallet_world(unserved: World) -> AsyncIterator[World]:
+    """A world that completes wallet by wallet."""
+    made = by_wallet(unserved)
+    async with serving(made):
+        yield made
+
+
 def _is_told(row: Row, park: Park, number: int, scene: Scene) -> None:
     """The park shows the row's failure in one sentence, what mends it in another, and nothing of a body."""
-    assert (park.number, park.step, park.stage) == (number, row.step.name, ROADS[row.step.name].stage)
+    assert (park.number, park.step, park.stage) == (number, row.step.name, row.road.stage)
     assert park.failure is row.failure, park
     reason = re.sub(r" \(trace [0-9a-f-]{36}\)$", "", park.reason)
     assert reason == row.reason.format(**scene.names)
@@ -50,6 +62,23 @@ def _is_told(row: Row, park: Park, number: int, scene: Scene) -> None:
     assert SECRET not in park.reason + park.mend
 
 
+async def _again(scene: Scene, row: Row, before: Park) -> Park:
+    """Retry in vain; the park that stands then."""
+    world, customer = scene.world, scene.customer
+    retrying = asyncio.create_task(world.retry(customer, before.number))
+    for _ in range(20 if row.slow else 0):
+        assert await world.forward(scene.handle, timedelta(minutes=1))
+        now = (await world.told(customer)).park
+        if now and now.number > before.number:
+            break
+    answer = await retrying
+    park = (await world.told(customer)).park
+    assert park is not None, row
+    # A slow one may have been answered before.
+    assert row.slow or (answer.outcome, answer.park) == (RetryOutcome.PARKED, park), row
+    return park
+
+
 async def _walk(world: World, patch: pytest.MonkeyPatch, rows: tuple[Row, ...]) -> Receipt:
     """Bring an eject to the step, have it fail in each of the ways in turn, and let it finish."""
     customer = world.sandbox.seed()
@@ -57,10 +86,10 @@ async def _walk(world: World, patch: pytest.MonkeyPatch, rows: tuple[Row, ...]) 
     names = {"client": customer.client_id, "first": first, "second": second}
     handle = starter.handle_of(world.client, customer.client_id)
     scene = Scene(world, patch, customer, handle, names)
-    step, road = rows[0].step, ROADS[rows[0].step.name]
+    step, road = rows[0].step, rows[0].road
     if rows[0].strict:
         await world.deposit_api_key(customer)
-    held, _ = of_the_worker(step)
+    held = replace(next(of_the_worker(step)), existing=rows[0].existing)
     async with AsyncExitStack() as stack:
         with held.cause(scene):  # from before the start on, so that nothing overtakes it
             await stack.enter_async_context(road.way(scene))
@@ -70,11 +99,7 @@ async def _walk(world: World, patch: pytest.MonkeyPatch, rows: tuple[Row, ...]) 
         _is_told(held, park, 1, scene)
         for number, row in enumerate(rows, start=2):
             with row.cause(scene):
-                answer = await world.retry(customer, park.number)
-                assert answer.outcome is RetryOutcome.PARKED, row
-                assert answer.park is not None
-                park = answer.park
-                assert (await world.told(customer)).park == park
+                park = await _again(scene, row, park)
             _is_told(row, park, number, scene)
         assert (await world.retry(customer, park.number)).outcome is RetryOutcome.DONE
     # After the last purge there is nothing left to skip, and the eject may have ended.
@@ -90,12 +115,13 @@ async def _walk(world: World, patch: pytest.MonkeyPatch, rows: tuple[Row, ...]) 
     return receipt
 
 
-def _cases(*, strict: bool) -> pytest.MarkDecorator:
-    cases = {case: rows for case, rows in CASES.items() if rows[0].strict is strict}
+def _cases(*, strict: bool = False, by_wallet: bool = False) -> pytest.MarkDecorator:
+    wanted = (strict, by_wallet)
+    cases = {case: rows for case, rows in CASES.items() if (rows[0].strict, rows[0].by_wallet) == wanted}
     return pytest.mark.parametrize("rows", cases.values(), ids=[f"{step}: {about}" for step, about in cases])
 
 
-@_cases(strict=False)
+@_cases()
 async def test_what_fails_for_good_parks_is_mended_and_finishes(
     world: World, monkeypatch: pytest.MonkeyPatch, rows: tuple[Row, ...]
 ) -> None:
@@ -109,6 +135,14 @@ async def test_the_clients_own_credential_parks_until_it_is_right(
 ) -> None:
     """Where the role has no other credential, each step that calls as the client parks over a wrong one."""
     await _walk(strict_world, monkeypatch, rows)
+
+
+@_cases(by_wallet=True)
+async def test_completion_by_wallet_parks_until_it_is_mended(
+    wallet_world: World, monkeypatch: pytest.MonkeyPatch, rows: tuple[Row, ...]
+) -> None:
+    """What Portal answers to one wallet's completion parks like what it answers to the client's."""
+    await _walk(wallet_world, monkeypatch, rows)
 
 
 async def test_a_client_that_portal_does_not_know_is_refused_and_may_start_again(world: World) -> None:

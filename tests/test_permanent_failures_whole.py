@@ -20,13 +20,26 @@ import starter
 from contracts.failures import RULES, Failure, StepError
 from portal import calls
 from portal.calls import Call, RawReply, decide
-from tests.harness.world import World
-from tests.permanent.scenes import MENDS, ROADS, TURNS, Row, Scene, after_an_extension, at_a_cancel
+from tests.harness.own_backup import by_wallet
+from tests.harness.world import World, serving
+from tests.permanent.scenes import (
+    MENDS,
+    ROADS,
+    TURNS,
+    Row,
+    Scene,
+    Way,
+    after_an_extension,
+    as_the_client,
+    at_a_cancel,
+)
 from tests.permanent.table import ROWS
 from workflows import policies
 from workflows.policies import Step
 
 STEPS = {step.name: step for step in vars(policies).values() if isinstance(step, Step)}
+# Each with the place that it passes and that cannot report there: an existing backup's digest is not known.
+NEVER = {policies.FETCH_SHARES_AS_CLIENT.name: f"_sealed: {Failure.CIPHER_TEXT_CHANGED}"}
 OURS = ("activities", "contracts", "custody")
 
 
@@ -54,7 +67,7 @@ def meanings(call: Call[Any]) -> set[Failure]:
 
 
 async def test_every_call_and_every_operation_of_a_step_has_its_rows(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    unserved: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the steps do on roads without trouble has a row for each way to fail for good."""
     done: set[tuple[str, str]] = set()
@@ -78,12 +91,19 @@ async def test_every_call_and_every_operation_of_a_step_has_its_rows(
     monkeypatch.setattr(portal.http, "decide", deciding)
     for operation in ("get", "put", "list", "delete"):
         watch(operation)
-    for way in (at_a_cancel, after_an_extension):  # the later one moves the sandbox's clock
+
+    async def walked(world: World, way: Way) -> None:
         customer = world.sandbox.seed()
         scene = Scene(world, monkeypatch, customer, starter.handle_of(world.client, customer.client_id), {})
         async with way(scene):
             pass
         await world.end(scene.handle)
+
+    async with serving(by_wallet(unserved)):
+        await walked(unserved, as_the_client)
+    async with serving(unserved):
+        for way in (at_a_cancel, after_an_extension):  # the later one moves the sandbox's clock
+            await walked(unserved, way)
     by_the_check = {(policies.CHECK.name, calls.READ_CLIENT.name, Failure.NOT_FOUND)}
     assert wanted - by_the_check == wanted & {(row.step.name, row.about, row.failure) for row in ROWS}
     assert {step for step, _, _ in wanted} | {step for step, _ in done} == STEPS.keys()
@@ -112,7 +132,8 @@ def reach(function: FunctionType, holders: tuple[type, ...], found: set[Function
 
 def holders_of(kind: type) -> tuple[type, ...]:
     """A class and the classes of its fields; what speaks to Portal is told by its replies instead."""
-    fields = [hint for hint in get_type_hints(kind).values() if inspect.isclass(hint)]
+    hints = {**get_type_hints(kind), **get_type_hints(vars(kind).get("__init__", kind))}
+    fields = [hint for hint in hints.values() if inspect.isclass(hint)]
     return kind, *(field for field in fields if field.__module__.startswith("custody"))
 
 
@@ -148,11 +169,10 @@ def test_every_place_in_a_steps_code_that_reports_has_a_row(step: Step[Any, Any]
     assert isinstance(function, FunctionType)
     kind = function.__globals__[function.__qualname__.split(".")[0]]
     found: set[FunctionType] = set()
-    for method in vars(kind).values():
-        if isinstance(method, FunctionType):
-            reach(method, holders_of(kind), found)
+    reach(function, holders_of(kind), found)
     assert any(True for each in found for _ in reports(each)) or not holders_of(kind)[1:], "nothing was read"
-    assert without_row(found, [row for row in ROWS if row.step is step]) == []
+    missing = without_row(found, [row for row in ROWS if row.step is step])
+    assert [line for line in missing if not line.startswith(NEVER.get(step.name, "-"))] == []
 
 
 def test_every_place_that_speaks_to_portal_and_reports_has_a_row() -> None:

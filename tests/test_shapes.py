@@ -32,11 +32,15 @@ from tests.harness.world import World
 # Scenarios in which the custodian demands or tells something, so that the check has to say so.
 GUARDED = MEANING | {"Checked.guards", "Checked.notices", "Guards.approvals", "Guards.approvers"}
 GUARDED |= {"Guards.cooling_off"}
+# An existing backup is one only by what these say; no version that took one went without.
+FROM_BEFORE = MEANING | {"Checked.completed", "SharesFetched.stored", "CipherTextsRead.files"}
 SCENARIOS: dict[str, frozenset[str]] = {
     "cancelled": MEANING,
     "reopened_after_the_purge": MEANING,
     "signed_approvals_and_cooling_off": GUARDED,
     "told_of_everything": GUARDED,
+    "existing_backup": FROM_BEFORE,
+    "fetched_as_client": FROM_BEFORE,
 }
 WALLET = Wallet(id="w", curve=Curve.ED25519, public_key=PublicKey(x="1", y="2"), address="a")
 

@@ -103,7 +103,8 @@ class Fetching:
                 if turn.failure is Failure.WINDOW_CLOSED:
                     raise
                 workflow.logger.info("eject.read_lost", extra={"failure": turn.failure})
-            await workflow.sleep(pause, summary="before another window")
+                asked = turn.wait
+            await workflow.sleep(max(pause, asked), summary="before another window")
             pause = min(2 * pause, PATIENT.maximum_interval or timedelta(minutes=1))
         raise Trouble(
             Failure.WINDOWS_USED_UP,

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from temporalio import activity
 
+from portal.profiles import PROFILES
 from tests.faults.table import CALLS
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -26,10 +27,14 @@ NOTICE = "notice"
 _SOON = 0.3
 """Seconds."""
 
-_PLACES = {
-    name: (call.method, re.compile(".*" + re.sub(r"\{\w+\}", "[^/]+", call.path)))
-    for name, call in CALLS.items()
-}
+
+def _place(path: str) -> re.Pattern[str]:
+    """What the path of a call may be, with whichever provider; only one call has any one path."""
+    clients = "|".join(re.escape(profile.clients) for profile in PROFILES.values())
+    return re.compile(".*" + re.sub(r"\{\w+\}", "[^/]+", path.replace("{clients}", f"({clients})")))
+
+
+_PLACES = {name: (call.method, _place(call.path)) for name, call in CALLS.items()}
 
 
 def name_of(request: httpx.Request) -> str:
@@ -109,6 +114,17 @@ def moved(request: httpx.Request, place: str, scheme: str = "http", **headers: s
 
 Act = Callable[[], Awaitable[bytes]]
 Break = Callable[[Elsewhere, httpx.Request, Act], Awaitable[httpx.Response]]
+
+
+def in_turn(plan: MutableMapping[str, Break], call: str, first: Break, *then: Break) -> None:
+    """Plan that a call meets one fault each time that it is made."""
+
+    async def meet(place: Elsewhere, request: httpx.Request, act: Act) -> httpx.Response:
+        if then:
+            in_turn(plan, call, *then)
+        return await first(place, request, act)
+
+    plan[call] = meet
 
 
 @dataclass

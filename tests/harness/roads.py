@@ -19,8 +19,8 @@ from contracts.owner import Claim, ClaimAnswer, Prove
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
 from device.backups import OwnersBackup
-from device.identity import Identity
 from ejects.approvers import sign
+from tests.harness.own_backup import AS_CLIENT, backed_up_before
 from tests.harness.portal import Customer
 from tests.harness.world import World
 
@@ -96,10 +96,8 @@ class Walker:
         self._asked: dict[str, object] = {"approvals": int(self.road is Road.APPROVED)}
         self._means = OwnersBackup()
         if self.road is Road.EXISTING:
-            earlier = Identity.generate()
-            world.sandbox.add_backup(customer.client_id, "enclave", recipient=earlier.recipient)
-            self._means = OwnersBackup(identities=(earlier,))
-            self._asked |= {"backup": "existing", "fetch_as": "client", "backup_method": "PASSKEY"}
+            self._means = backed_up_before(world, customer)
+            self._asked |= AS_CLIENT
 
     @property
     def waits_for_the_others(self) -> bool:

@@ -76,6 +76,7 @@ SHAPES: dict[str, list[tuple[Any, str]]] = {
     calls.BACK_UP.name: [({"SECP256K1": {"share": [SECRET], "id": "p"}}, "SECP256K1.share")],
     calls.READ_CIPHER_TEXT.name: [({"cipherText": None}, "cipherText")],
     calls.ENABLE_EJECT.name: [({"ejectableUntil": None}, "ejectableUntil"), ([SECRET], "its body")],
+    calls.FETCH_SHARES_AS_CLIENT.name: [({"data": {"share": SECRET}}, "custodianBackupShare")],
     calls.FETCH_SHARES.name: [
         ({"encryptedClientBackupShare": SECRET}, "custodianBackupShare"),
         ({"custodianBackupShare": {"share": SECRET}}, "custodianBackupShare"),
@@ -185,5 +186,11 @@ def of_the_worker(step: Step[Any, Any]) -> Iterator[Row]:
     form = "What the step was given or answered has another form: message: Input should be a valid dictionary"
     form += f" or instance of {step.answer.__name__}"
     yield Row(step, "the worker", Failure.MESSAGE_INVALID, form, partial(odd_worker, step, other_form))
+    if step.retry.maximum_attempts == 1:
+        used_up = f"The shares of wallet {{first}} could not be fetched in {policies.MOST_WINDOWS} windows, "
+        used_up += "each read once"
+        cause = partial(odd_worker, step, other_words)
+        yield Row(step, "the worker", Failure.WINDOWS_USED_UP, used_up, cause, slow=True)
+        return
     words = "The step ended with ApplicationError"
     yield Row(step, "the worker", Failure.UNEXPECTED, words, partial(odd_worker, step, other_words))

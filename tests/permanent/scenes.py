@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,10 @@ import pytest
 import starter
 from contracts.failures import Failure
 from contracts.stages import End, Stage
+from device.backups import OwnersBackup
 from portal import calls
 from portal.calls import Call
+from tests.harness.own_backup import AS_CLIENT, EXISTING, backed_up_before
 from tests.harness.portal import Customer
 from tests.harness.world import World
 from workflows import policies
@@ -41,6 +43,8 @@ MENDS = {
     Failure.WALLETS_CHANGED: "put the client's wallets back",
     Failure.HELD_MISSING: "from a backup, remove what is not its own from released/",
     Failure.MESSAGE_INVALID: "update the worker",
+    Failure.WINDOW_SPENT: "who else fetched shares",
+    Failure.WINDOWS_USED_UP: "why the client's fetch fails",
 }
 
 
@@ -53,6 +57,7 @@ class Scene:
     customer: Customer
     handle: starter.EjectHandle
     names: dict[str, str]
+    owners: OwnersBackup = field(default_factory=OwnersBackup)
 
     @property
     def eject_id(self) -> str:
@@ -75,11 +80,16 @@ class Scene:
 Cause = Callable[[Scene], AbstractContextManager[None]]
 
 
+Way = Callable[[Scene], AbstractAsyncContextManager[None]]
+
+
 @dataclass(frozen=True)
 class Row:
     """One failure at one step, with what causes and mends it; rows of the same `about` share one eject.
 
     `reason` is the sentence that `status` shows, without its trace; in braces stand names of the scene.
+    `operation` is the vault's, where one is refused. `strict` and `by_wallet` say how the worker is set,
+    `existing` that the road with a backup from before leads here; `slow` that pauses come before the park.
     """
 
     step: Step[Any, Any]
@@ -89,6 +99,15 @@ class Row:
     cause: Cause
     operation: str = ""
     strict: bool = False
+    by_wallet: bool = False
+    existing: bool = False
+    slow: bool = False
+
+    @property
+    def road(self) -> "Road":
+        """The way to where it shows."""
+        road = ROADS[self.step.name]
+        return replace(road, way=with_an_existing_backup) if self.existing else road
 
 
 async def _started(scene: Scene) -> None:
@@ -102,13 +121,36 @@ async def _claimable(scene: Scene) -> None:
 
 async def _prove(scene: Scene) -> None:
     world, customer = scene.world, scene.customer
-    await world.prove(customer, world.proofs(await world.claim(customer)))
+    await world.prove(customer, world.proofs(await world.claim(customer), scene.owners))
 
 
 @asynccontextmanager
 async def before_the_claim(scene: Scene) -> AsyncIterator[None]:
     """The first steps run by themselves."""
     await _started(scene)
+    yield
+    await scene.world.reach(scene.handle, Stage.AWAITING_CLAIM)
+    await _prove(scene)
+
+
+@asynccontextmanager
+async def with_an_existing_backup(scene: Scene) -> AsyncIterator[None]:
+    """The custodian fetches the halves of a backup from before."""
+    async with _from_before(scene, EXISTING):
+        yield
+
+
+@asynccontextmanager
+async def as_the_client(scene: Scene) -> AsyncIterator[None]:
+    """The client itself fetches them."""
+    async with _from_before(scene, AS_CLIENT):
+        yield
+
+
+@asynccontextmanager
+async def _from_before(scene: Scene, asked: dict[str, Any]) -> AsyncIterator[None]:
+    scene.owners = backed_up_before(scene.world, scene.customer)
+    scene.handle = await scene.world.start(scene.customer, **asked)
     yield
     await scene.world.reach(scene.handle, Stage.AWAITING_CLAIM)
     await _prove(scene)
@@ -168,7 +210,7 @@ async def at_a_cancel(scene: Scene) -> AsyncIterator[None]:
 class Road:
     """The way to a step, the stage in which it parks, and the end that is right."""
 
-    way: Callable[[Scene], AbstractAsyncContextManager[None]]
+    way: Way
     stage: Stage
     end: End = End.EJECTED
 
@@ -179,6 +221,8 @@ ROADS = {
     policies.CONFIRM_BACKUP.name: Road(before_the_claim, Stage.CONFIRMING_BACKUP),
     policies.ENABLE_EJECT.name: Road(before_the_claim, Stage.ENABLING),
     policies.FETCH_SHARES.name: Road(before_the_claim, Stage.FETCHING_SHARES),
+    policies.FETCH_SHARES_AS_CLIENT.name: Road(as_the_client, Stage.FETCHING_SHARES),
+    policies.READ_CIPHER_TEXTS.name: Road(with_an_existing_backup, Stage.FETCHING_SHARES),
     policies.RELEASE.name: Road(at_the_claim, Stage.AWAITING_PROOF),
     policies.RESTORE_BACKUP.name: Road(after_an_extension, Stage.FETCHING_SHARES),
     policies.SHRINK_WINDOW.name: Road(at_a_cancel, Stage.CLOSING, End.CANCELLED),

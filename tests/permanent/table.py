@@ -1,5 +1,6 @@
 """The table: every step with every way in which it can fail for good."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -18,6 +19,8 @@ from tests.permanent.causes import (
     refused_after_completion,
     released_file,
     second_half,
+    shown_as,
+    wallet_added,
 )
 from tests.permanent.rows import (
     of_call,
@@ -31,6 +34,7 @@ from tests.permanent.rows import (
     reply,
 )
 from tests.permanent.scenes import SECRET, Row
+from tests.permanent.windows import no_pairs, reading, spent
 from workflows import policies
 from workflows.policies import Step
 
@@ -38,6 +42,8 @@ _READ, _ME = calls.READ_CLIENT, calls.READ_CLIENT_AS_ITSELF
 _NO_BACKUP = "The vault has no longer the backup that this eject made"
 _DAMAGED_BACKUP, _DAMAGED = "The backup file in the vault is damaged", "A sealed file in the vault is damaged"
 _CIPHER_TEXT = "Portal's cipher text for wallet {%s} is not the one that this eject stored"
+_GARBAGE = "The custodian share of wallet {%s} does not parse"
+_OTHER_PAIR = "The custodian share of wallet {%s} is not of the pair that was backed up"
 _NO_CLIENT_HALF = "The vault has no longer the client half of wallet {first}"
 _NO_CUSTODIAN_HALF = "The vault has no longer the custodian half of wallet {first}"
 
@@ -93,27 +99,69 @@ ROWS: tuple[Row, ...] = (
         "Portal calls the client ejected since it was checked",
         partial(changed, {"ejected_at": datetime(2026, 1, 2, tzinfo=UTC).isoformat()}, {"ejected_at": None}),
     ),
+    Row(
+        *(policies.ENABLE_EJECT, "the backups", Failure.WALLETS_CHANGED),
+        "The client's completed backups are not those that were checked",
+        partial(shown_as, _READ, no_pairs),
+        existing=True,
+    ),
     # fetch shares: inside the window
     *of_call(policies.FETCH_SHARES, calls.FETCH_SHARES),
     *(
         Row(policies.FETCH_SHARES, "the shares", failure, reason, partial(next_fetch, which, what))
         for failure, which, what, reason in (
-            (
-                Failure.SHARE_UNREADABLE,
-                "first",
-                "garbage",
-                "The custodian share of wallet {first} does not parse",
-            ),
-            (
-                *(Failure.PAIR_MISMATCH, "first", "other_pair"),
-                "The custodian share of wallet {first} is not of the pair that was backed up",
-            ),
+            (*(Failure.SHARE_UNREADABLE, "first", "garbage"), _GARBAGE % "first"),
+            (*(Failure.PAIR_MISMATCH, "first", "other_pair"), _OTHER_PAIR % "first"),
             (Failure.CIPHER_TEXT_CHANGED, "second", "other_cipher_text", _CIPHER_TEXT % "second"),
             (Failure.CIPHER_TEXT_CHANGED, "second", "no_cipher_text", _CIPHER_TEXT % "second"),
         )
     ),
     *of_the_vault(policies.FETCH_SHARES, ("get", "held/"), ("put", "held/")),
     *of_the_files(policies.FETCH_SHARES, (_DAMAGED, partial(half_file, "first"), damaged)),
+    # fetch shares as client: one attempt in each window, which is opened again before the next
+    *reading(of_call(policies.FETCH_SHARES_AS_CLIENT, _READ)),
+    *of_call(policies.FETCH_SHARES_AS_CLIENT, calls.MINT_SESSION),
+    *of_call(policies.FETCH_SHARES_AS_CLIENT, calls.FETCH_SHARES_AS_CLIENT),
+    *reading(of_the_client(policies.FETCH_SHARES_AS_CLIENT, _READ, read=False, compared=False)),
+    *(
+        Row(policies.FETCH_SHARES_AS_CLIENT, "the shares", failure, reason, partial(next_fetch, which, what))
+        for failure, which, what, reason in (
+            (*(Failure.SHARE_UNREADABLE, "first", "garbage"), _GARBAGE % "first"),
+            (*(Failure.PAIR_MISMATCH, "first", "other_pair"), _OTHER_PAIR % "first"),
+        )
+    ),
+    *reading(
+        (
+            Row(
+                *(policies.FETCH_SHARES_AS_CLIENT, "the window", Failure.WINDOW_SPENT),
+                "Somebody else has fetched the shares of wallet {first} in the window of this eject",
+                spent,
+            ),
+        )
+    ),
+    reply(policies.FETCH_SHARES_AS_CLIENT, calls.ENABLE_EJECT, 400, {"error": SECRET})(
+        Failure.PORTAL_REFUSED, "Portal answered 400 to 'enable eject'"
+    ),
+    Row(
+        *(policies.FETCH_SHARES_AS_CLIENT, "the window", Failure.WALLETS_CHANGED),
+        "The client's wallets are not those that were checked: wallet {added} is new",
+        wallet_added,
+    ),
+    *of_the_vault(policies.FETCH_SHARES_AS_CLIENT, ("get", "held/"), ("put", "held/")),
+    *of_the_files(policies.FETCH_SHARES_AS_CLIENT, (_DAMAGED, partial(half_file, "first"), damaged)),
+    # read cipher texts: of a backup from before, beside the custodian halves
+    *of_call(policies.READ_CIPHER_TEXTS, calls.MINT_SESSION),
+    *of_call(policies.READ_CIPHER_TEXTS, calls.READ_CIPHER_TEXT),
+    reply(policies.READ_CIPHER_TEXTS, calls.READ_CIPHER_TEXT, 200, {"cipherText": SECRET})(
+        Failure.CIPHER_TEXT_CHANGED,
+        "Portal's cipher text for wallet {first} is not the one of its custodian share",
+    ),
+    *of_the_api_key(
+        *(policies.READ_CIPHER_TEXTS, calls.READ_CIPHER_TEXT, Failure.NOT_FOUND),
+        "Portal answered 404 to 'read cipher text'",
+    ),
+    *of_the_vault(policies.READ_CIPHER_TEXTS, ("get", "held/"), ("put", "held/")),
+    *of_the_files(policies.READ_CIPHER_TEXTS, (_DAMAGED_BACKUP, backup_file, damaged)),
     # release: the vault only
     *of_the_vault(policies.RELEASE, ("get", "/client/"), ("get", "/custodian/"), ("put", "released/")),
     *of_the_files(
@@ -145,6 +193,7 @@ ROWS: tuple[Row, ...] = (
     *of_call(policies.COMPLETE, calls.MINT_SESSION),
     *of_call(policies.COMPLETE, _ME),
     *of_call(policies.COMPLETE, calls.COMPLETE),
+    *(replace(row, by_wallet=True) for row in of_call(policies.COMPLETE, calls.COMPLETE_WALLET)),
     *of_the_client(policies.COMPLETE, _ME, read=True, compared=True),
     *of_the_api_key(
         *(policies.COMPLETE, _ME, Failure.CREDENTIAL_REJECTED),
@@ -161,7 +210,10 @@ ROWS: tuple[Row, ...] = (
     *of_the_client(policies.SHRINK_WINDOW, _READ, read=False, compared=False),
     *of_the_vault(policies.PURGE, ("list", "held/"), ("delete", "held/"), ("list", "released/")),
     *of_the_vault(policies.DELETE_DEPOSIT, ("list", "deposits/"), ("delete", "deposits/")),
-    *of_the_vault(policies.WRITE_RECEIPT, ("put", "receipts/")),
+    *of_the_vault(
+        *(policies.WRITE_RECEIPT, ("get", "receipts/"), ("put", "receipts/")),
+        *(("get", "chain/"), ("put", "chain/")),
+    ),
 )
 
 
