@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import obstore
@@ -12,12 +13,14 @@ from temporalio.service import RPCError
 import starter
 from contracts.failures import RULES
 from contracts.parks import Park
+from contracts.providers import Completion
 from contracts.receipt import Receipt, Status
 from contracts.stages import End, Stage
+from device.backups import OwnersBackup
+from device.identity import Identity
 from portal import calls
 from portal.http import portal_client, whole
 from tests.faults.breaking import BREAKS, SECRET
-from tests.faults.elsewhere import Diverting
 from tests.faults.table import CALLS, FAULTS
 from tests.faults.worlds import serving_diverted
 from tests.harness.portal import Customer
@@ -186,6 +189,18 @@ async def test_every_attempt_has_time_for_all_that_it_does(
 
     for operation in ("get", "put", "list", "delete"):
         watch(operation)
+    by_wallet = workerless.settings.model_copy(update={"completion": Completion.WALLET})
+    async with serving_diverted(replace(workerless, settings=by_wallet)) as other:
+        earlier = Identity.generate()
+        leaving = workerless.sandbox.seed()
+        workerless.sandbox.add_backup(leaving.client_id, "enclave", recipient=earlier.recipient)
+        handle = await workerless.start(
+            leaving, backup="existing", fetch_as="client", backup_method="PASSWORD"
+        )
+        await workerless.reach(handle, Stage.AWAITING_CLAIM)
+        means = OwnersBackup(identities=(earlier,))
+        await workerless.prove(leaving, workerless.proofs(await workerless.claim(leaving), means))
+        assert (await workerless.end(handle)).end is End.EJECTED
     async with serving_diverted(workerless) as diverting:
         cancelled = workerless.sandbox.seed()
         handle = await workerless.start(cancelled)
@@ -193,7 +208,7 @@ async def test_every_attempt_has_time_for_all_that_it_does(
         await workerless.cancel(cancelled)
         assert (await workerless.end(handle)).end is End.CANCELLED
         await Walk(workerless).to_its_end()  # last, because it moves the sandbox's clock
-        seconds = _slowest(diverting, done)
+    seconds = _slowest([*diverting.made, *other.made, *done])
     steps = {step.name: step for step in vars(policies).values() if isinstance(step, Step)}
     assert seconds.keys() == steps.keys()
     late = {
@@ -202,14 +217,14 @@ async def test_every_attempt_has_time_for_all_that_it_does(
     assert late == {}, seconds
 
 
-def _slowest(diverting: Diverting, done: list[tuple[str, str, int, str]]) -> dict[str, float]:
+def _slowest(done: list[tuple[str, str, int, str]]) -> dict[str, float]:
     """For each step, the seconds that its longest attempt may take by its own time-outs."""
     bounds = {}
     for enclave in (False, True):
         client = portal_client("https://portal.test", enclave=enclave)
         bounds[enclave] = whole(client.timeout) or 0
     attempts: dict[tuple[str, str, int], float] = {}
-    for step, number, attempt, what in [*diverting.made, *done]:
+    for step, number, attempt, what in done:
         cost = bounds[what == calls.BACK_UP.name] if what in CALLS else VAULT
         attempts[step, number, attempt] = attempts.get((step, number, attempt), 0) + cost
     slowest: dict[str, float] = {}

@@ -143,13 +143,14 @@ FETCH_SHARES_AS_CLIENT: Step[FetchSharesAsClient, SharesFetched] = Step(
     FetchSharesStep.fetch_shares_as_client,
     SharesFetched,
     "Fetch a custodian half as the client, seal it to the owner",
-    start_to_close=timedelta(minutes=2),  # three calls and a write
+    start_to_close=timedelta(minutes=3),  # three calls, a look or two and a write
     retry=ONCE,
 )
 READ_CIPHER_TEXTS: Step[ReadCipherTexts, CipherTextsRead] = Step(
     ReadCipherTextsStep.read_cipher_texts,
     CipherTextsRead,
     "Seal the existing backup's cipher text to the owner",
+    start_to_close=timedelta(minutes=3),  # one call for each wallet, and one more
     queue=TaskQueue.CLIENT,
 )
 RESTORE_BACKUP: Step[RestoreBackup, BackupRestored] = Step(
@@ -169,7 +170,7 @@ COMPLETE: Step[Complete, Completed] = Step(
     CompleteStep.complete,
     Completed,
     "Read the wallets again, mark the client as ejected",
-    start_to_close=timedelta(minutes=4),  # four calls in a row
+    start_to_close=timedelta(minutes=5),  # four calls in a row, or one for each wallet and four more
     queue=TaskQueue.CLIENT,
 )
 PURGE: Step[Purge, Purged] = Step(PurgeStep.purge, Purged, "Destroy our copies")
