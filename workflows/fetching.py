@@ -114,7 +114,8 @@ class Fetching:
                 if turn.failure is Failure.WINDOW_CLOSED and self._window.law == law:
                     raise
                 workflow.logger.info("eject.read_lost", extra={"failure": turn.failure})
-            await workflow.sleep(pause, summary="before another window")
+                wait = max(pause, turn.wait)
+            await workflow.sleep(wait, summary="before another window")
             pause = min(2 * pause, PATIENT.maximum_interval or timedelta(minutes=1))
         raise Trouble(
             Failure.WINDOWS_USED_UP,

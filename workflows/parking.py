@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -23,11 +24,12 @@ _TURNS = (Failure.WINDOW_AGED, Failure.WINDOW_CLOSED)
 
 
 class Turn(Exception):  # noqa: N818 (a turn of the story, not an error)
-    """A step ended in a way that the story goes on from."""
+    """A step ended in a way that the story goes on from; `wait` is how long the other side asks for."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, wait: timedelta | None = None) -> None:
         super().__init__(failure)
         self.failure = failure
+        self.wait = wait or timedelta(0)
 
 
 class Trouble(Exception):  # noqa: N818 (what a step met, told to whoever ran it)
@@ -104,7 +106,7 @@ class Parking:
                 raise asyncio.CancelledError from error
             failure, reason = _read(error)
             if step.retry.maximum_attempts == 1 and (RULES[failure].retried or _unheard(error)):
-                raise Turn(failure) from None
+                raise Turn(failure, _asked_for(error)) from None
         except ValidationError as error:
             failure = Failure.MESSAGE_INVALID
             reason = f"What the step was given or answered has another form: {sentence(error)}"
@@ -183,6 +185,11 @@ class Parking:
 def _unheard(error: ActivityError) -> bool:
     """Whether the only attempt ended without a word: its worker died, was stopped, or took too long."""
     return not isinstance(error.cause, ApplicationError)
+
+
+def _asked_for(error: ActivityError) -> timedelta | None:
+    """`Retry-After`, which Temporal itself keeps to only where it tries again."""
+    return error.cause.next_retry_delay if isinstance(error.cause, ApplicationError) else None
 
 
 def _read(error: ActivityError) -> tuple[Failure, str]:
