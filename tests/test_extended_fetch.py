@@ -7,6 +7,7 @@ import pytest
 
 from contracts.failures import Failure, StepError
 from contracts.stages import End, Stage
+from device.backups import OwnersBackup
 from portal.custodian import CustodianApi
 from tests.harness.portal import Customer
 from tests.harness.world import World
@@ -97,3 +98,45 @@ async def test_an_earlier_close_of_another_window_is_the_law(
     assert closes - world.sandbox.now() < 15 * MINUTE
     await world.cancel(customer)
     assert (await world.end(handle)).end is End.CANCELLED
+
+
+async def test_a_cancellation_between_two_windows_closes_those_that_are_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wallet's window was spent by a lost read and cannot be opened again; the other's is open."""
+
+    def down(enable: Enable) -> Enable:
+        async def refused(self: CustodianApi, client_id: str, wallet_id: str, until: datetime) -> datetime:
+            if until > world.sandbox.now() + 5 * MINUTE:
+                raise StepError(Failure.PORTAL_UNAVAILABLE, "Portal opens no window")
+            return await enable(self, client_id, wallet_id, until)
+
+        return refused
+
+    customer = await lost_read(world, monkeypatch, down)
+    handle = await world.start(customer, window=timedelta(days=1), **AS_CLIENT)
+    assert await world.forward(handle, MINUTE)
+    await world.cancel(customer)
+    receipt = await world.end(handle)
+    assert receipt.end is End.CANCELLED
+    assert receipt.files == ()
+    (closes,) = world.portal_closes(customer)
+    assert closes < world.sandbox.now() + 2 * MINUTE
+    assert not [name for name in world.left_in_vault() if name.startswith(("held/", "released/"))]
+
+
+async def test_after_a_purge_the_client_fetches_again_in_new_windows(world: World) -> None:
+    """Extended once unresolved: each wallet's window is opened and read once more, earlier proofs count."""
+    customer = world.sandbox.seed()
+    owners = OwnersBackup(plain=(world.sandbox.back_up(customer),))
+    handle = await world.start(customer, **AS_CLIENT)
+    await world.reach(handle, Stage.AWAITING_CLAIM)
+    early = world.proofs(await world.claim(customer), owners)
+    assert await world.forward(handle, timedelta(days=1, minutes=1))
+    await world.reach(handle, Stage.UNRESOLVED)
+    await world.extend(customer, timedelta(days=1))
+    await world.reach(handle, Stage.AWAITING_CLAIM, times=2)
+    assert len(world.sandbox.journal(client_id=customer.client_id, effect="shares_released_to_client")) == 4
+    assert all(key.text for key in world.rebuild(await world.claim(customer), owners))
+    await world.prove(customer, early)
+    assert (await world.end(handle)).end is End.EJECTED
