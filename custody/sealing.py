@@ -4,7 +4,8 @@ import asyncio
 import secrets
 
 import pyrage
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from contracts.failures import Failure, StepError
 from contracts.names import Role
@@ -59,25 +60,31 @@ async def seal_half(
 
     What is returned is safe to store: the armoured text, and a commitment to those bytes. `encrypted` says
     that the share is the cipher text of an existing backup; `stored` is kept beside the sealed text.
+    `StepError` where no sealed file can hold it.
     """
     nonce = secrets.token_hex(32)
-    half = Half(
-        role=role,
-        client_id=client_id,
-        wallet=wallet,
-        pair=pair,
-        nonce=nonce,
-        share=share.get_secret_value(),
-        encrypted=encrypted,
-    )
-    return SealedFile(
-        wallet=wallet,
-        pair=pair,
-        commitment=commitment(opened(nonce)),
-        stored=stored,
-        # Off the event loop, which meanwhile heartbeats.
-        age=await asyncio.to_thread(_seal, half.model_dump_json().encode(), recipient),
-    )
+    try:
+        half = Half(
+            role=role,
+            client_id=client_id,
+            wallet=wallet,
+            pair=pair,
+            nonce=nonce,
+            share=share.get_secret_value(),
+            encrypted=encrypted,
+        )
+        return SealedFile(
+            wallet=wallet,
+            pair=pair,
+            commitment=commitment(opened(nonce)),
+            stored=stored,
+            # Off the event loop, which meanwhile heartbeats.
+            age=await asyncio.to_thread(_seal, half.model_dump_json().encode(), recipient),
+        )
+    except (ValidationError, PydanticSerializationError):  # the latter for a lone surrogate
+        raise StepError(
+            Failure.SHARE_UNREADABLE, f"The {role} half of wallet {wallet} is too large, or is no text"
+        ) from None
 
 
 def seal_deposit(plain: SecretStr, recipient: str) -> bytes:

@@ -62,8 +62,10 @@ def _shares(text: str, curve: Curve) -> Iterator[str]:
     if isinstance(value, dict):
         found = [inner for name, inner in value.items() if name.upper() == curve]
         value = found[0] if found else value
+    if isinstance(value, dict) and "backupSharePairId" not in value:
+        value = value.get("share")
     if isinstance(value, dict):
-        value = text if "backupSharePairId" in value else value.get("share")
+        value = json.dumps(value)
     if isinstance(value, str):
         yield _packed(value)
 

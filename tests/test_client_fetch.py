@@ -129,3 +129,13 @@ async def test_the_close_wins_over_lost_reads(world: World) -> None:
     closes = world.portal_closes(customer)
     assert all(close <= world.sandbox.now() for close in closes)
     once_in_each_window(world, customer)
+
+
+async def test_portal_is_left_alone_for_as_long_as_it_asks(world: World) -> None:
+    """A read that is throttled is not made again, in another window, before the time that Portal named."""
+    world.sandbox.fault(CALL, "status", status=429, headers={"Retry-After": "900"})
+    customer, owners, handle = await begun(world)
+    assert await world.forward(handle, timedelta(minutes=10))
+    assert len(world.sandbox.journal(client_id=customer.client_id, call=CALL)) == 1
+    assert await world.forward(handle, timedelta(minutes=6))
+    await finished(world, customer, owners, handle)

@@ -74,18 +74,28 @@ class Fetching:
         record.custodian_halves = halves
 
     async def _as_custodian(self) -> steps.SharesFetched:
+        return await self._steps.through(FETCH_SHARES, self._until_the_close)
+
+    async def _until_the_close(self) -> steps.SharesFetched:
+        """Attempt it again where its close is not the close any more: the window was extended meanwhile."""
         record = self._record
-        return await self._steps.run(
-            FETCH_SHARES,
-            lambda: steps.FetchShares(
-                eject_id=record.eject_id,
-                client_id=record.request.client_id,
-                recipient=record.request.recipient,
-                backup=() if record.existing else record.client_halves,
-                completed=record.completed_pairs if record.existing else {},
-                not_after=self._window.law,
-            ),
-        )
+        while True:
+            law = self._window.law
+            try:
+                return await self._steps.attempt(
+                    FETCH_SHARES,
+                    lambda law=law: steps.FetchShares(  # type: ignore[misc]
+                        eject_id=record.eject_id,
+                        client_id=record.request.client_id,
+                        recipient=record.request.recipient,
+                        backup=() if record.existing else record.client_halves,
+                        completed=record.completed_pairs if record.existing else {},
+                        not_after=law,
+                    ),
+                )
+            except Turn:
+                if self._window.law == law:
+                    raise
 
     async def _as_client(self, wallet: str) -> steps.SharesFetched:
         return await self._steps.through(FETCH_SHARES_AS_CLIENT, lambda: self._in_some_window(wallet))
@@ -97,14 +107,15 @@ class Fetching:
             if wallet not in self._opened:
                 await self._open_again(wallet)
             self._opened.discard(wallet)
+            law = self._window.law
             try:
                 return await self._steps.attempt(FETCH_SHARES_AS_CLIENT, lambda: self._single_use(wallet))
             except Turn as turn:
-                if turn.failure is Failure.WINDOW_CLOSED:
+                if turn.failure is Failure.WINDOW_CLOSED and self._window.law == law:
                     raise
                 workflow.logger.info("eject.read_lost", extra={"failure": turn.failure})
-                asked = turn.wait
-            await workflow.sleep(max(pause, asked), summary="before another window")
+                wait = max(pause, turn.wait)
+            await workflow.sleep(wait, summary="before another window")
             pause = min(2 * pause, PATIENT.maximum_interval or timedelta(minutes=1))
         raise Trouble(
             Failure.WINDOWS_USED_UP,
@@ -113,20 +124,26 @@ class Fetching:
 
     async def _open_again(self, wallet: str) -> None:
         """Give Portal the same close once more; one that has come too near is the close."""
-        record, closes = self._record, self._window.law
-        try:
-            await self._steps.attempt(
-                ENABLE_EJECT,
-                lambda: steps.EnableEject(
-                    client_id=record.request.client_id,
-                    wallets=record.wallets,
-                    until=closes,
-                    completed=record.completed_pairs,
-                    only=(wallet,),
-                ),
-            )
-        except Turn:
-            raise Turn(Failure.WINDOW_CLOSED) from None
+        record, asked = self._record, None
+        while asked != self._window.law:  # an extension has moved it meanwhile
+            asked = closes = self._window.law
+            try:
+                enabled = await self._steps.attempt(
+                    ENABLE_EJECT,
+                    lambda closes=closes: steps.EnableEject(  # type: ignore[misc]
+                        client_id=record.request.client_id,
+                        wallets=record.wallets,
+                        until=closes,
+                        completed=record.completed_pairs,
+                        only=(wallet,),
+                    ),
+                )
+            except Turn:
+                if self._window.law == asked:
+                    raise Turn(Failure.WINDOW_CLOSED) from None
+                continue
+            if enabled.closes < asked == self._window.law:
+                self._window.closes = record.window_closes = asked = enabled.closes
 
     def _single_use(self, wallet: str) -> steps.FetchSharesAsClient:
         record, method = self._record, self._record.request.backup_method

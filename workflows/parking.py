@@ -24,7 +24,7 @@ _TURNS = (Failure.WINDOW_AGED, Failure.WINDOW_CLOSED)
 
 
 class Turn(Exception):  # noqa: N818 (a turn of the story, not an error)
-    """A step ended in a way that the story goes on from; `wait` is what the other side asked for."""
+    """A step ended in a way that the story goes on from; `wait` is how long the other side asks for."""
 
     def __init__(self, failure: Failure, wait: timedelta | None = None) -> None:
         super().__init__(failure)
@@ -106,7 +106,7 @@ class Parking:
                 raise asyncio.CancelledError from error
             failure, reason = _read(error)
             if step.retry.maximum_attempts == 1 and (RULES[failure].retried or _unheard(error)):
-                raise Turn(failure, getattr(error.cause, "next_retry_delay", None)) from None
+                raise Turn(failure, _asked_for(error)) from None
         except ValidationError as error:
             failure = Failure.MESSAGE_INVALID
             reason = f"What the step was given or answered has another form: {sentence(error)}"
@@ -185,6 +185,11 @@ class Parking:
 def _unheard(error: ActivityError) -> bool:
     """Whether the only attempt ended without a word: its worker died, was stopped, or took too long."""
     return not isinstance(error.cause, ApplicationError)
+
+
+def _asked_for(error: ActivityError) -> timedelta | None:
+    """`Retry-After`, which Temporal itself keeps to only where it tries again."""
+    return error.cause.next_retry_delay if isinstance(error.cause, ApplicationError) else None
 
 
 def _read(error: ActivityError) -> tuple[Failure, str]:

@@ -62,6 +62,12 @@ def share_secrets(name: str, share: str) -> dict[str, str]:
     return parts | {f"{name} ({k})": str(v) for k, v in numbers.items()}
 
 
+def part_of(cipher_text: str) -> str:
+    """A part by which a cipher text is known: a line of age's, or 32 bytes of a secret box, as hex."""
+    lines = cipher_text.splitlines()
+    return lines[4] if lines[0].startswith("-----BEGIN AGE") else lines[0][64:128]
+
+
 def decoded(history: WorkflowHistory) -> Iterator[str]:
     """A history as JSON, and the text of every payload in it."""
     yield history.to_json()

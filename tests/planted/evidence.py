@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from temporalio.client import Client
 
 from ejects.visibility import describe, executions
+from tests.harness.portal import Sandbox
 from tests.harness.search import Search
 from tests.harness.secrets import decoded, outside_sealed
 from tests.planted.control import ROOM, put_everywhere
@@ -22,7 +23,9 @@ from tests.planted.scenario import Scenario, play
 from tests.planted.scene import Scene
 
 # Rooms with one worker for all that happens in them.
-SERVED = {"simple", "strict"}
+SERVED = {"simple", "strict", "tatum"}
+# Those whose custodian is behind Tatum's gateway.
+_TATUM = {"tatum", "the-gateway-quotes-a-wrong-key"}
 # So many at a time: more would only wait for the processors.
 _AT_ONCE = 8
 Channels = dict[str, list[bytes]]
@@ -69,7 +72,7 @@ async def gather(folder: Path, chosen: Iterable[Scenario]) -> Evidence:
     async with bring_up(folder, rooms) as place:
         approvers = approvers_of(folder)
         for name in rooms:
-            await place.room(name, **_settings(name, approvers))
+            await place.room(name, **_settings(name, approvers, place.sandbox))
         async with AsyncExitStack() as served:
             for name in SERVED & place.rooms.keys():
                 await served.enter_async_context(place.worker(place.rooms[name]))
@@ -89,8 +92,12 @@ async def gather(folder: Path, chosen: Iterable[Scenario]) -> Evidence:
     return Evidence(tuple(one.name for one in scenarios), search, sizes, found, seconds)
 
 
-def _settings(room: str, approvers: Mapping[str, str]) -> dict[str, str]:
+def _settings(room: str, approvers: Mapping[str, str], sandbox: Sandbox) -> dict[str, str]:
     settings = {"EJECT_APPROVERS": str(approvers).replace("'", '"')} if room == "simple" else {}
+    if room in _TATUM:
+        settings["EJECT_PROVIDER"] = "tatum"
+        settings["EJECT_GATEWAY_URL"] = sandbox.url
+        settings["EJECT_CUSTODIAN_API_KEY"] = sandbox.gateway_key.get_secret_value()
     return settings | ({"EJECT_CLIENT_CREDENTIAL": "strict"} if room == "strict" else {})
 
 

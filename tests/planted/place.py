@@ -140,7 +140,7 @@ async def bring_up(folder: Path, namespaces: Iterable[str]) -> AsyncIterator[Pla
         portal = await stack.enter_async_context(process(*sandbox, log=folder / "sandbox.log"))
         receiver = await stack.enter_async_context(Receiver().listening())
         ready = json.loads(await line_of(portal))
-        speaking = Sandbox(ready["url"], ready["custodian_api_key"])
+        speaking = Sandbox(ready["url"], ready["custodian_api_key"], ready["gateway_api_key"])
         stack.callback(speaking.close)
         yield Place(folder, f"127.0.0.1:{port}", speaking, receiver)
 

@@ -23,7 +23,7 @@ from contracts.stages import End, Stage
 from ejects.visibility import describe
 from tests.harness.portal import Customer
 from tests.harness.processes import run
-from tests.harness.secrets import ages, outside_sealed, share_secrets
+from tests.harness.secrets import ages, outside_sealed, part_of, share_secrets
 from tests.harness.world import PATIENCE, World
 from tests.planted.place import Place, Room
 
@@ -66,13 +66,14 @@ class Scene:
         """A body that repeats every secret that Portal was or could have been sent, in several places."""
         token = self.token
         custodian = self.world.sandbox.custodian_key.get_secret_value()
+        gateway = self.world.sandbox.gateway_key.get_secret_value()
         key, shares = (
             self.customer.api_key.get_secret_value(),
             self.customer.generate_response.get_secret_value(),
         )
         return {
             "error": f"refused: Authorization: Bearer {custodian}",
-            "message": f"the client's key is {key}, its token {token}",
+            "message": f"the client's key is {key}, its token {token}, the gateway's '{gateway}'",
             "id": token,
             "request": {"generateResponse": shares},
             custodian: [key, {token: shares}],
@@ -214,7 +215,10 @@ class Scene:
             return  # a scenario put it there
         half = Half.model_validate_json(plain)
         name = f"{half.role} half {half.pair}"
-        for part, secret in share_secrets(name, half.share).items():
-            self.keep(part, secret)
+        if half.encrypted:
+            self.keep(f"{name} (what it seals)", part_of(half.share))
+        else:
+            for part, secret in share_secrets(name, half.share).items():
+                self.keep(part, secret)
         self.keep(f"{name} (nonce)", half.nonce)
         self.keep(f"{name} (cipher text)", age.splitlines()[4])

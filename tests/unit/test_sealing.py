@@ -165,3 +165,20 @@ def test_a_recipient_is_right_to_its_checksum(change: Any, right: bool) -> None:
     """One wrong letter would seal the key to nobody."""
     key, recipient = identity()
     assert is_recipient(change(recipient, str(key))) is right
+
+
+@pytest.mark.parametrize("share", ["7" * 800_000, '{"share": "1", "x": "\ud800"}'], ids=["large", "no text"])
+async def test_what_no_sealed_file_can_hold_waits_for_a_person(share: str) -> None:
+    """Portal keeps whatever a client stores, and would answer it again and again."""
+    _, recipient = identity()
+    with pytest.raises(StepError, match="client half of wallet wallet-1") as caught:
+        await seal_half(
+            role=Role.CLIENT,
+            client_id=CLIENT,
+            wallet="wallet-1",
+            pair="pair-1",
+            share=SecretStr(share),
+            recipient=recipient,
+        )
+    assert caught.value.failure is Failure.SHARE_UNREADABLE
+    assert len(caught.value.sentence) < 200
