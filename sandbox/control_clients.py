@@ -32,7 +32,9 @@ class WalletChange(Strict):
     """What is changed about one wallet; fields that are absent stay as they are."""
 
     public_key: Literal["lower", "upper", "null"] = "lower"
-    next_fetch: Literal["other_pair", "garbage", "no_cipher_text", "other_cipher_text"] | None = None
+    next_fetch: (
+        Literal["other_pair", "garbage", "oversized", "no_cipher_text", "other_cipher_text"] | None
+    ) = None
     ejectable_until: Moment | None = None
     fetch_pair: str | None = None
     """The completed pair that fetches answer; `null`: the newest again."""

@@ -1,5 +1,6 @@
 """Handing out both backup shares of a wallet, to the custodian and to the client itself."""
 
+import json
 import sqlite3
 
 from sandbox.bodies import BACKUP_METHODS
@@ -60,6 +61,8 @@ def _hand_out(call: Call, wallet: sqlite3.Row, method: str | None) -> EjectableB
         custodian = _other_half(wallet)
     elif instead == "garbage":
         custodian = "this is not a custodian share"
+    elif instead == "oversized":
+        custodian = json.dumps(json.loads(custodian) | {"padding": "0" * 800_000})
     elif instead == "no_cipher_text":
         cipher_text = None
     elif instead == "other_cipher_text":

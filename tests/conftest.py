@@ -26,6 +26,32 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(end)
 
 
+# Whole files go to one process each, so that the long ones must not come last.
+LONG = (
+    "test_faults_in_ejects.py",
+    "test_permanent_failures.py",
+    "test_secrets.py",
+    "test_starter_cli.py",
+    "test_client_fetch.py",
+    "test_kills.py",
+    "test_histories.py",
+    "test_providers.py",
+    "test_shapes.py",
+    "test_faults.py",
+    "test_versions.py",
+    "test_completion.py",
+    "test_existing_backup.py",
+    "test_retries.py",
+    "test_notices.py",
+    "test_worker_process.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """After the whole of `make chaos`: show the kill matrix, and keep the figures for their page."""
     option = config.option

@@ -39,7 +39,11 @@ from workflows.policies import Step
 
 STEPS = {step.name: step for step in vars(policies).values() if isinstance(step, Step)}
 # Each with the place that it passes and that cannot report there: an existing backup's digest is not known.
-NEVER = {policies.FETCH_SHARES_AS_CLIENT.name: f"_sealed: {Failure.CIPHER_TEXT_CHANGED}"}
+NEVER = {
+    policies.FETCH_SHARES_AS_CLIENT.name: f"_sealed: {Failure.CIPHER_TEXT_CHANGED}",
+    # Retrying cannot mend a cipher text whose digest is in history: tests/unit/test_sealing.py has it.
+    policies.READ_CIPHER_TEXTS.name: f"seal_half: {Failure.SHARE_UNREADABLE}",
+}
 OURS = ("activities", "contracts", "custody")
 
 

@@ -164,10 +164,11 @@ def other_words() -> Any:
 
 
 @contextmanager
-def one_share(named: str, key: int, scene: Scene) -> Iterator[None]:
+def one_share(named: str, key: int, scene: Scene, *, padding: int = 0) -> Iterator[None]:
     """The enclave answers one share, as of pair `p`, that names a pair and the key of one wallet."""
     point = json.loads(scene.shown()["wallets"][key]["publicKey"])
-    text = json.dumps({"backupSharePairId": named, "pubkey": point, "share": SECRET})
+    fields = {"backupSharePairId": named, "pubkey": point, "share": SECRET, "padding": "0" * padding}
+    text = json.dumps(fields)
     share = base64.b64encode(text.encode()).decode().rstrip("=")
     scene.fault(calls.BACK_UP, 200, {"SECP256K1": {"share": share, "id": "p"}})
     yield

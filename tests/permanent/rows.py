@@ -64,6 +64,7 @@ ENCLAVE_REFUSALS = (
     (400, "SHARE_PARSING_FAILED", Failure.DEPOSIT_UNREADABLE),
     (500, "DECRYPT_FAILED", Failure.DEPOSIT_UNREADABLE),
 )
+TOO_LARGE = "The {role} half of wallet {{first}} is too large, or is no text"
 VAULT_REFUSALS = (PermissionDeniedError, UnauthenticatedError, PermissionError)
 # A success of another shape: the body, and the fields that the reason names.
 SHAPES: dict[str, list[tuple[Any, str]]] = {
@@ -115,6 +116,8 @@ def of_the_enclave() -> Iterator[Row]:
         (Failure.PAIR_MISMATCH, told + "belongs to another key", "p", 1),
     ):
         yield Row(step, call.name, failure, reason, partial(one_share, named, key))
+    large = partial(one_share, "p", 0, padding=800_000)
+    yield Row(step, call.name, Failure.SHARE_UNREADABLE, TOO_LARGE.format(role="client"), large)
 
 
 def of_the_client(step: Step[Any, Any], call: Call[Any], *, read: bool, compared: bool) -> Iterator[Row]:

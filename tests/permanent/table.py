@@ -23,6 +23,7 @@ from tests.permanent.causes import (
     wallet_added,
 )
 from tests.permanent.rows import (
+    TOO_LARGE,
     of_call,
     of_the_api_key,
     of_the_client,
@@ -111,6 +112,7 @@ ROWS: tuple[Row, ...] = (
         Row(policies.FETCH_SHARES, "the shares", failure, reason, partial(next_fetch, which, what))
         for failure, which, what, reason in (
             (*(Failure.SHARE_UNREADABLE, "first", "garbage"), _GARBAGE % "first"),
+            (*(Failure.SHARE_UNREADABLE, "first", "oversized"), TOO_LARGE.format(role="custodian")),
             (*(Failure.PAIR_MISMATCH, "first", "other_pair"), _OTHER_PAIR % "first"),
             (Failure.CIPHER_TEXT_CHANGED, "second", "other_cipher_text", _CIPHER_TEXT % "second"),
             (Failure.CIPHER_TEXT_CHANGED, "second", "no_cipher_text", _CIPHER_TEXT % "second"),
@@ -127,6 +129,7 @@ ROWS: tuple[Row, ...] = (
         Row(policies.FETCH_SHARES_AS_CLIENT, "the shares", failure, reason, partial(next_fetch, which, what))
         for failure, which, what, reason in (
             (*(Failure.SHARE_UNREADABLE, "first", "garbage"), _GARBAGE % "first"),
+            (*(Failure.SHARE_UNREADABLE, "first", "oversized"), TOO_LARGE.format(role="custodian")),
             (*(Failure.PAIR_MISMATCH, "first", "other_pair"), _OTHER_PAIR % "first"),
         )
     ),
