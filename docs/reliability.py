@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.figures import kept
+from tests.breaks import MUTANTS
 from tests.faults.table import CALLS, FAULTS
 from tests.faults.table import markdown as faults
 from tests.harness.points import table as kills
-from tests.mutants import MUTANTS
 
 PAGE = Path(__file__).with_name("reliability.md")
 

@@ -2,8 +2,8 @@
 
 from docs import reliability
 from docs.figures import kept
+from tests.breaks import MUTANTS
 from tests.harness.points import BATCHES
-from tests.mutants import MUTANTS
 from tests.properties.effort import WANTED
 
 AGAIN = "run `make chaos fuzz mutants docs` and commit docs/figures and docs/reliability.md"
