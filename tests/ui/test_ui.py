@@ -217,4 +217,4 @@ async def test_people_see_what_to_do_and_no_secret(seen: World, tmp_path: Path) 
     assert leaks(reader.pages, secrets) == []
     # The control: what is public is found by the same search.
     found = leaks(reader.pages, {"recipient": seen.owner.identity.recipient})
-    assert "recipient in the finished eject as feed" in found
+    assert "recipient (raw) in the finished eject as feed" in found
