@@ -100,8 +100,8 @@ MUTANTS = (
         name="skip_the_pair_check",
         guards="the half fetched is of the pair backed up",
         file="custody/shares.py",
-        old="if pair != pair_id:\n        raise StepError(\n            Failure.PAIR_MISMATCH,\n",
-        new="if pair is None:\n        raise StepError(\n            Failure.PAIR_MISMATCH,\n",
+        old="if pair not in pair_ids:",
+        new="if not pair_ids:",
         test="tests/test_parking.py::test_a_wrong_share_parks_before_anything_irreversible",
     ),
     Mutant(

@@ -79,6 +79,8 @@ async def survives(mutant: Mutant) -> str:
 async def main(names: list[str]) -> int:
     """First the tests on the tree as it is, then each break; returns the exit code."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    for mutant in chosen:
+        broken(mutant, (ROOT / mutant.file).read_text())
     code, said = await outcome(ROOT, *sorted({mutant.test for mutant in chosen}))
     if code:
         print(f"The tests are red without a break:\n{said}")  # noqa: T201

@@ -2,8 +2,10 @@
 
 from docs import reliability
 from docs.figures import kept
+from runtime.development import ROOT
 from tests.breaks import MUTANTS
 from tests.harness.points import BATCHES
+from tests.mutants import broken
 from tests.properties.effort import WANTED
 
 AGAIN = "run `make chaos fuzz mutants docs` and commit docs/figures and docs/reliability.md"
@@ -12,6 +14,13 @@ AGAIN = "run `make chaos fuzz mutants docs` and commit docs/figures and docs/rel
 def test_the_page_is_what_the_figures_are() -> None:
     """`make docs` writes it."""
     assert reliability.PAGE.read_text() == reliability.page(), AGAIN
+
+
+def test_every_break_is_still_there_to_be_made() -> None:
+    """The text that it takes away stands in its file, once."""
+    for mutant in MUTANTS:
+        text = (ROOT / mutant.file).read_text()
+        assert broken(mutant, text) != text
 
 
 def test_the_last_runs_tried_all_that_there_is() -> None:
