@@ -95,7 +95,7 @@ def ended(call: Call[Any], reply: RawReply) -> object:
 
 
 @EVERY
-@examples(25, 800)
+@examples(25, 300)
 @given(data=st.data())
 def test_a_reply_ends_in_an_answer_or_in_a_failure(name: str, data: st.DataObject) -> None:
     """Whatever status, headers and body: nothing else, and nothing of the body."""
@@ -117,7 +117,7 @@ def test_a_secret_at_any_place_of_a_reply_is_not_repeated(name: str) -> None:
                 ended(CALLS[name], RawReply(status, {"retry-after": odd.PLANTED}, body))
 
 
-@examples(100, 3000)
+@examples(100, 1000)
 @given(text=delays())
 def test_a_delay_is_one_or_none(text: str) -> None:
     """In whatever form: more than nothing and an hour at most, or nothing at all."""
@@ -126,7 +126,7 @@ def test_a_delay_is_one_or_none(text: str) -> None:
     assert wait is None or timedelta(0) < wait <= HOUR
 
 
-@examples(20, 500)
+@examples(20, 200)
 @given(seconds=st.integers(1, 10**9))
 def test_a_delay_reads_the_same_in_both_forms(seconds: int) -> None:
     """Seconds and a date say the same; never more than an hour."""

@@ -80,7 +80,7 @@ def one_sentence(ran: Ran, hidden: list[str]) -> None:
     assert [one for one in hidden if one in error] == []
 
 
-@examples(30, 1000)
+@examples(30, 400)
 @given(data=st.data())
 def test_garbage_for_signing_shares_is_no_deposit(patched: Path, data: st.DataObject) -> None:
     """A file that is nearly a generate reply, or anything: deposited where it is one, else refused."""
@@ -94,7 +94,7 @@ def test_garbage_for_signing_shares_is_no_deposit(patched: Path, data: st.DataOb
         one_sentence(ran, keys.hidden(made))
 
 
-@examples(30, 1000)
+@examples(30, 400)
 @given(data=st.data())
 def test_garbage_for_an_api_key_is_no_deposit(patched: Path, data: st.DataObject) -> None:
     """One printable word, or a sentence."""
@@ -107,7 +107,7 @@ def test_garbage_for_an_api_key_is_no_deposit(patched: Path, data: st.DataObject
         one_sentence(ran, ["0123456789abcdef", odd.PLANTED])
 
 
-@examples(30, 1000)
+@examples(30, 400)
 @given(data=st.data())
 def test_garbage_for_proofs_is_refused(patched: Path, data: st.DataObject) -> None:
     """Refused before anybody connects; a right one would not find a server (3)."""
@@ -118,7 +118,7 @@ def test_garbage_for_proofs_is_refused(patched: Path, data: st.DataObject) -> No
     one_sentence(ran, [odd.PLANTED, str(odd.NUMBER)])
 
 
-@examples(40, 1500)
+@examples(40, 500)
 @given(words=st.lists(WORD, min_size=5, max_size=5), at=st.integers(0, 3))
 def test_odd_arguments_are_refused(patched: Path, words: list[str], at: int) -> None:
     """Whatever stands for a client, a recipient or a window: usage (2) or refused (1), in a sentence."""
@@ -136,7 +136,7 @@ def test_odd_arguments_are_refused(patched: Path, words: list[str], at: int) -> 
     assert "at an unexpected" not in error
 
 
-@examples(30, 1000)
+@examples(30, 400)
 @given(data=st.data())
 def test_garbage_for_an_approvers_key_signs_nothing(patched: Path, data: st.DataObject) -> None:
     """The key file, damaged: a sentence without it, or this very key."""
@@ -154,7 +154,7 @@ def test_garbage_for_an_approvers_key_signs_nothing(patched: Path, data: st.Data
         assert str(error).isprintable()
 
 
-@examples(30, 1000)
+@examples(30, 400)
 @given(data=st.data())
 def test_garbage_for_the_device(patched: Path, data: st.DataObject) -> None:
     """Claim, identity and sealed files, one of them damaged: it signs what is right, or says why not."""

@@ -63,7 +63,7 @@ def test_the_messages_are_found() -> None:
 
 
 @MODELS
-@examples(3, 60)
+@examples(3, 25)
 @given(data=st.data())
 def test_a_message_comes_back_as_it_went(model: type[BaseModel], data: st.DataObject) -> None:
     """Through JSON in any order of its keys, with the same bytes; unknown fields as its kind says."""
@@ -85,7 +85,7 @@ def test_a_message_comes_back_as_it_went(model: type[BaseModel], data: st.DataOb
 
 
 @MODELS
-@examples(6, 150)
+@examples(6, 60)
 @given(data=st.data())
 def test_garbage_is_refused_or_taken_and_never_repeated(model: type[BaseModel], data: st.DataObject) -> None:
     """Nearly right, nearly JSON, or anything: a `ValidationError` or a message, as text and as values."""
