@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from docs.figures import keep
+from docs.figures import keep, kept
 from runtime.development import ROOT
 from tests.breaks import MUTANTS, Mutant
 
@@ -94,8 +94,9 @@ async def main(names: list[str]) -> int:
         return why
 
     outcomes = await asyncio.gather(*map(one, chosen))
-    if not names:
-        keep("mutants", {mutant.name: why for mutant, why in zip(chosen, outcomes, strict=True)})
+    came_to = {mutant.name: why for mutant, why in zip(chosen, outcomes, strict=True)}
+    figures = kept("mutants") | came_to
+    keep("mutants", {mutant.name: figures[mutant.name] for mutant in MUTANTS if mutant.name in figures})
     unnoticed = [why for why in outcomes if why]
     print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} breaks were noticed")  # noqa: T201
     return 1 if unnoticed or not chosen else 0
