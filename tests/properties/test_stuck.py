@@ -119,13 +119,16 @@ async def all_of(work: Callable[[Any], Awaitable[None]], inputs: Sequence[Any]) 
 async def troubles(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """Every workflow task of a run that did not end well.
 
-    The server repeats a task that would close the run while a signal comes in: that is nobody's trouble.
+    The server repeats a task that would close the run while a signal comes in, and one during which too many
+    came: that is nobody's trouble.
     """
     found = []
     async for event in handle.fetch_history_events():
         failed = event.workflow_task_failed_event_attributes
         cause = WorkflowTaskFailedCause.Name(failed.cause)
-        if event.event_type in TASK_TROUBLE and cause != "WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND":
+        if event.event_type in TASK_TROUBLE and not cause.endswith(
+            ("UNHANDLED_COMMAND", "FORCE_CLOSE_COMMAND")
+        ):
             found.append(f"{EventType.Name(event.event_type)}: {cause} {failed.failure.message}")
     return found
 
