@@ -116,6 +116,9 @@ async def all_of(work: Callable[[Any], Awaitable[None]], inputs: Sequence[Any]) 
             group.create_task(one(what))
 
 
+REPEATED = ("UNHANDLED_COMMAND", "FORCE_CLOSE_COMMAND")
+
+
 async def troubles(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """Every workflow task of a run that did not end well.
 
