@@ -39,7 +39,8 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
         for kind in ("tests", "processes", "versions", "elsewhere")
     ]
     command = server_command(port, namespaces, "--log-level", "error")
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    # What it says while it ends would come after pytest's closing line.
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def end() -> None:
         server.terminate()
