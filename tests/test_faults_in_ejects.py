@@ -1,10 +1,12 @@
 """Whole ejects in which every call meets a fault: each goes on, or parks as the table says, and ends once."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 
 import obstore
 import pytest
+from _pytest.mark import ParameterSet
 from temporalio import activity
 
 from contracts.failures import Failure
@@ -32,6 +34,11 @@ def spread(road: tuple[str, ...]) -> list[Plan]:
         {call: (NAMES[(turn * len(road) + place) % len(NAMES)],) for place, call in enumerate(road)}
         for turn in range(-(-len(NAMES) // len(road)))
     ]
+
+
+def first_by_default(plans: Sequence[Plan]) -> list[ParameterSet]:
+    """Each plan by its number; all but the first belong to `make chaos`."""
+    return [pytest.param(turn, marks=[pytest.mark.chaos] if turn else []) for turn in range(len(plans))]
 
 
 SPREAD = spread(Walk.CALLS)
@@ -92,13 +99,13 @@ def test_the_roads_make_every_call_and_the_spread_meets_every_fault() -> None:
     assert max(len(plan[READ]) for plan in OWN_SPREAD) < policies.MOST_WINDOWS
 
 
-@pytest.mark.parametrize("turn", range(len(SPREAD)))
+@pytest.mark.parametrize("turn", first_by_default(SPREAD))
 async def test_an_eject_survives_a_fault_on_every_call(workerless: World, turn: int) -> None:
     """Each call meets another fault; together these ejects meet all."""
     await walk_afresh(workerless, SPREAD[turn])
 
 
-@pytest.mark.parametrize("turn", range(len(OWN_SPREAD)))
+@pytest.mark.parametrize("turn", first_by_default(OWN_SPREAD))
 async def test_the_single_use_read_survives_every_fault(workerless: World, turn: int) -> None:
     """It meets several one after another, and each other call of its road meets one."""
     await walk_own(workerless, OWN_SPREAD[turn])

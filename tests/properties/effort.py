@@ -40,7 +40,7 @@ def examples(few: int, many: int) -> Callable[[Any], Any]:
     if fuzzing():
         return settings(max_examples=many, derandomize=False, **_COMMON)
     return settings(
-        max_examples=few,
+        max_examples=max(1, few // 2),
         derandomize=True,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
         **_COMMON,
