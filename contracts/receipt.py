@@ -5,6 +5,7 @@ from contracts.base import Digest, Id, Moment, Result
 from contracts.commands import Commanded
 from contracts.names import Role
 from contracts.parks import Park
+from contracts.request import Backup
 from contracts.sealing import SealedRef
 from contracts.stages import End, Stage
 from contracts.wallets import Wallet
@@ -45,7 +46,8 @@ class ProvenWallet(Result):
 class Receipt(Result):
     """Who left, when, with whose proof, and what was left where. Written at every end.
 
-    `files` are the last sealed halves; `earlier` the bundles before them that a proof was accepted for.
+    `files` are the last sealed halves; `earlier` the bundles before them that a proof was accepted for. With
+    an `existing` backup a wallet has no client half where the owner keeps it.
     """
 
     eject_id: Id
@@ -59,6 +61,7 @@ class Receipt(Result):
     wallets: tuple[Wallet, ...] = ()
     files: tuple[SealedRef, ...] = ()
     earlier: tuple[tuple[SealedRef, ...], ...] = ()
+    backup: Backup = Backup.FRESH
     proofs: tuple[ProvenWallet, ...] = ()
     request_digest: Digest
     approvals: tuple[Approved, ...] = ()

@@ -87,6 +87,7 @@ async def test_what_portal_keeps_is_handed_over_and_opened(world: World, form: s
     assert all(set(proof.opened) == set(Role) for proof in proofs.proofs)
     await world.prove(customer, proofs)
     assert (await world.end(handle)).end is End.EJECTED
+    assert world.audit() == []
     assert world.sandbox.journal(client_id=customer.client_id, call="back_up") == []
 
 
@@ -134,6 +135,7 @@ async def test_an_own_backup_has_no_file_and_no_opened_value(world: World) -> No
     await world.prove(customer, proofs)
     receipt = await world.end(handle)
     assert receipt.end is End.EJECTED
+    assert world.audit() == []
     assert all("opened client" not in proof.challenge for proof in receipt.proofs)
     assert world.sandbox.journal(client_id=customer.client_id, call="read_cipher_text") == []
 

@@ -88,6 +88,7 @@ class Record:
             wallets=self.wallets,
             files=self.files,
             earlier=self._earlier(),
+            backup=self.request.backup,
             proofs=tuple(self.proofs.values()),
             request_digest=self.digest,
             approvals=tuple(self.approvals),

@@ -13,6 +13,7 @@ from contracts.base import canonical_json
 from contracts.chain import ENTRY, RECEIPT
 from contracts.names import Role
 from contracts.receipt import Receipt
+from contracts.request import Backup
 from contracts.sealing import bundle_digest
 from contracts.stages import End
 from custody.receipts import read_receipt, unproven
@@ -223,3 +224,21 @@ def test_anything_else_is_no_receipt(data: bytes) -> None:
 def test_receipts_of_today_say_what_they_said() -> None:
     """The model takes back what it wrote: nothing in a file is lost by reading it."""
     assert Receipt.model_validate(json.loads(FILE)["receipt"]) == LEFT
+
+
+@pytest.mark.parametrize(
+    ("role", "backup", "refused"),
+    [
+        (Role.CUSTODIAN, Backup.FRESH, True),
+        (Role.CUSTODIAN, Backup.EXISTING, False),
+        (Role.CLIENT, Backup.EXISTING, True),
+    ],
+)
+def test_only_the_owners_own_half_may_be_missing(role: Role, backup: Backup, refused: bool) -> None:
+    """Portal always has its half; the client's is the owner's own only where the backup was made before."""
+    (half,) = [f for f in LEFT.files if (f.wallet, f.role) == (LEFT.proofs[1].wallet, role)]
+    proof = LEFT.proofs[1]
+    opened = {role: proof.opened[role]}
+    proof = proof.model_copy(update={"bundle": bundle_digest((half,)), "opened": opened})
+    receipt = LEFT.model_copy(update={"files": (half,), "proofs": (LEFT.proofs[0], proof), "backup": backup})
+    assert any("both halves" in problem for problem in unproven(receipt)) is refused
