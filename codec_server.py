@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn
 
 import structlog
 import typer
@@ -28,7 +27,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from runtime import logs
 from runtime.codec import CodecError, EjectCodec
-from runtime.process import forbid_core_dumps, leave
+from runtime.process import run
 from runtime.settings import Settings, SettingsError, load_settings
 
 # Temporal takes no payload above 2 MiB; the UI asks for those of one page at a time.
@@ -176,22 +175,11 @@ def main() -> None:
     serve(settings)
 
 
-def run() -> NoReturn:
-    """Run the command line and leave with its exit code."""
-    forbid_core_dumps()
-    code, told = 2, ""
-    try:
-        code = app(standalone_mode=False) or 0
-    except typer.TyperException as error:
-        told = " ".join(error.format_message().split()).rstrip(".")
-    except SettingsError as error:
-        told = str(error)
-    except Exception as error:  # its text and traceback may hold what a setting holds
-        code, told = 1, f"The codec server stopped at an unexpected {type(error).__name__}"
-    if told:
-        typer.echo(told, err=True)
-    leave(code)
+def _ended(error: Exception) -> tuple[int, str]:
+    if isinstance(error, SettingsError):
+        return 2, str(error)
+    return 1, f"The codec server stopped at an unexpected {type(error).__name__}"
 
 
 if __name__ == "__main__":
-    run()
+    run(app, _ended)

@@ -53,7 +53,7 @@ from ejects.showing import table, watch
 from ejects.sweeping import Swept, sweep
 from ejects.visibility import Listed, ejects
 from runtime.codec import CodecError
-from runtime.process import forbid_core_dumps, leave
+from runtime.process import run
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
 
@@ -325,29 +325,29 @@ def _print(answer: BaseModel) -> None:
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    forbid_core_dumps()
-    code, told = 1, ""
-    try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False) or 0
-    except typer.TyperException as error:
-        code, told = error.exit_code, " ".join(error.format_message().split()).rstrip(".")
-    except (NoAnswerError, TemporalUnreachableError) as error:
-        code, told = 3, str(error)
-    except EjectError as error:
-        told = str(error)
-    except ValidationError as error:
-        code, told = 2, f"The input is wrong: {sentence(error)}"
-    except (SettingsError, CodecError) as error:
-        code, told = 2, str(error)
-    except RPCError as error:
-        code, told = 3, f"Temporal did not take the call: {error.message}"
-    except UnicodeDecodeError:  # it holds what was read
-        code, told = 2, "The file is not text: name the one that holds what this command reads"
-    except Exception as error:  # its text and traceback may hold what was given
-        told = f"Stopped at an unexpected {type(error).__name__}, a setting it cannot use or a fault of ours"
-    if told:
-        typer.echo(told, err=True)
-    leave(code)
+    run(app, _ended, sys.argv[1:] or ["--help"])
+
+
+def _ended(error: Exception) -> tuple[int, str]:
+    code, told = 1, str(error)
+    match error:
+        case NoAnswerError() | TemporalUnreachableError():
+            code = 3
+        case EjectError():
+            pass
+        case SettingsError() | CodecError():
+            code = 2
+        case ValidationError():
+            code, told = 2, f"The input is wrong: {sentence(error)}"
+        case RPCError():
+            code, told = 3, f"Temporal did not take the call: {error.message}"
+        case UnicodeDecodeError():  # it holds what was read
+            code, told = 2, "The file is not text: name the one that holds what this command reads"
+        case _:
+            told = (
+                f"Stopped at an unexpected {type(error).__name__}, a setting it cannot use or a fault of ours"
+            )
+    return code, told
 
 
 if __name__ == "__main__":

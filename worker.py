@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import httpx
 import structlog
@@ -47,7 +47,7 @@ from portal.custodian import CustodianApi
 from portal.hosts import Hosts, open_hosts
 from portal.profiles import PROFILES
 from runtime import logs
-from runtime.process import forbid_core_dumps, leave
+from runtime.process import run
 from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
 from workflows.eject import Eject
@@ -229,24 +229,13 @@ def main(
     asyncio.run(serve(role, settings))
 
 
-def run() -> NoReturn:
-    """Run the command line and leave with its exit code."""
-    forbid_core_dumps()
-    code, told = 2, ""
-    try:
-        code = app(standalone_mode=False) or 0
-    except typer.TyperException as error:
-        told = " ".join(error.format_message().split()).rstrip(".")
-    except (SettingsError, TemporalUnreachableError) as error:
-        told = str(error)
-    except RPCError as error:
-        told = f"Temporal refused the worker: {error.message}"
-    except Exception as error:  # its text and traceback may hold what a setting holds
-        code, told = 1, f"The worker stopped: {unexpected(error).sentence}"
-    if told:
-        typer.echo(told, err=True)
-    leave(code)
+def _ended(error: Exception) -> tuple[int, str]:
+    if isinstance(error, SettingsError | TemporalUnreachableError):
+        return 2, str(error)
+    if isinstance(error, RPCError):
+        return 2, f"Temporal refused the worker: {error.message}"
+    return 1, f"The worker stopped: {unexpected(error).sentence}"
 
 
 if __name__ == "__main__":
-    run()
+    run(app, _ended)

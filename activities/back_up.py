@@ -9,7 +9,7 @@ from activities.wallets import require_client
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name
-from contracts.sealing import SealedBackup, reference
+from contracts.sealing import SealedBackup, SealedRef, reference
 from contracts.steps import BackedUp, BackUp
 from custody.deposits import Deposits
 from custody.sealing import seal_half
@@ -35,7 +35,7 @@ class BackUpStep:
         if written is None:
             made = await self._make(what)
             written = await self.vault.create(name, canonical(made))
-        return answer(written)
+        return BackedUp(files=references(written))
 
     async def _make(self, what: BackUp) -> SealedBackup:
         signing_shares = await self.deposits.signing_shares(what.client_id)
@@ -67,9 +67,9 @@ class BackUpStep:
         return SealedBackup(files=tuple(sealed))
 
 
-def answer(written: bytes) -> BackedUp:
+def references(written: bytes) -> tuple[SealedRef, ...]:
     """What history may hold of the backup that lies in the vault."""
-    return BackedUp(files=tuple(reference(Role.CLIENT, file) for file in read_backup(written).files))
+    return tuple(reference(Role.CLIENT, file) for file in read_backup(written).files)
 
 
 def read_backup(written: bytes) -> SealedBackup:

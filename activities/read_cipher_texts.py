@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from temporalio import activity
 
-from activities.back_up import read_backup
+from activities.back_up import references
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role, backup_name
-from contracts.sealing import SealedBackup, digest, reference
+from contracts.sealing import SealedBackup, digest
 from contracts.steps import CipherTextsRead, ReadCipherTexts
 from custody.sealing import seal_half
 from custody.vault import Vault
@@ -30,9 +30,7 @@ class ReadCipherTextsStep:
         written = await self.vault.read(name)
         if written is None:
             written = await self.vault.create(name, canonical(await self._read(what)))
-        return CipherTextsRead(
-            files=tuple(reference(Role.CLIENT, file) for file in read_backup(written).files)
-        )
+        return CipherTextsRead(files=references(written))
 
     async def _read(self, what: ReadCipherTexts) -> SealedBackup:
         client = await self.clients.as_client(what.client_id)

@@ -5,7 +5,10 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Callable, Sequence
 from typing import NoReturn
+
+import typer
 
 _PR_SET_DUMPABLE = 4
 
@@ -28,3 +31,24 @@ def leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def run(
+    app: typer.Typer, ended: Callable[[Exception], tuple[int, str]], arguments: Sequence[str] | None = None
+) -> NoReturn:
+    """Run a command line, without a core dump, and leave with its exit code.
+
+    `ended` gives the code and the one sentence for what it raised, whose own text and traceback may hold what
+    was given to it. Wrong use is told as typer tells it.
+    """
+    forbid_core_dumps()
+    told = ""
+    try:
+        code = app(args=arguments, standalone_mode=False) or 0
+    except typer.TyperException as error:
+        code, told = error.exit_code, " ".join(error.format_message().split()).rstrip(".")
+    except Exception as error:
+        code, told = ended(error)
+    if told:
+        typer.echo(told, err=True)
+    leave(code)

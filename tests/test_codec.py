@@ -2,7 +2,6 @@
 
 import asyncio
 from asyncio.subprocess import PIPE
-from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
@@ -14,7 +13,6 @@ from contracts.parks import Retry
 from contracts.receipt import Receipt
 from contracts.sealing import fingerprint
 from contracts.stages import End, Stage
-from ejects.service import options_of
 from runtime.codec import CodecError
 from runtime.development import temporal_cli
 from runtime.settings import ClientCredential, WorkerRole
@@ -24,18 +22,8 @@ from tests.harness.processes import environment, run
 from tests.harness.secrets import decoded
 from tests.harness.world import PATIENCE, World, serving
 from workflows import policies
-from workflows.eject import Eject
 
 BY, REASON, WHY = "Ada Quillfeather", "the owner moves house to Zanzibar", "Portal mended the xylophone"
-
-
-async def start(world: World, customer: Customer) -> starter.EjectHandle:
-    """Start an eject whose workflow task is tried again after a second, where usually it is ten."""
-    await world.deposit(customer)
-    request = world.request(customer)
-    return await world.client.start_workflow(
-        Eject.run, request, task_timeout=timedelta(seconds=1), **options_of(request)
-    )
 
 
 async def go_on(world: World, handle: starter.EjectHandle, customer: Customer) -> End:
@@ -134,7 +122,7 @@ async def test_keys_rotate_under_a_running_eject(unserved: World) -> None:
     before, after = await with_keys(unserved, old), await with_keys(unserved, new | old)
     customer = unserved.sandbox.seed()
     async with serving(before):
-        handle = await start(before, customer)
+        handle = await before.start_with_short_tasks(customer, 1)
         await before.reach(handle, Stage.AWAITING_CLAIM)
     assert await go_on(after, handle, customer) is End.EJECTED
     history = str((await handle.fetch_history()).events)
@@ -152,7 +140,7 @@ async def test_a_worker_without_the_key_holds_the_eject(unserved: World) -> None
     old, new = {"a": new_key()}, {"b": new_key()}
     asking, lacking, mended = [await with_keys(unserved, keys) for keys in (old, new, new | old)]
     customer = unserved.sandbox.seed()
-    handle = await start(asking, customer)
+    handle = await asking.start_with_short_tasks(customer, 1)
     async with serving(lacking):
         why = await task_failed(mended, handle)
     assert why == "A payload is encrypted with the key a: add that key to EJECT_CODEC_KEYS"
@@ -168,7 +156,7 @@ async def test_a_step_whose_worker_lacks_the_key_is_tried_again(unserved: World)
     customer = unserved.sandbox.seed()
     async with serving(world, WorkerRole.CUSTODIAN):
         async with serving(lacking, WorkerRole.CLIENT):
-            handle = await start(world, customer)
+            handle = await world.start_with_short_tasks(customer, 1)
             why = await tried_again(both, customer)
         assert why.startswith("Failed decoding arguments: ")
         assert why.endswith("A payload is encrypted with the key a: add that key to EJECT_CODEC_KEYS")
@@ -192,7 +180,7 @@ async def test_a_command_under_an_unknown_key_is_refused_alone(unserved: World) 
     world, both = await with_keys(unserved, old), await with_keys(unserved, new | old)
     customer = unserved.sandbox.seed()
     async with serving(world):
-        handle = await start(world, customer)
+        handle = await world.start_with_short_tasks(customer, 1)
         await world.reach(handle, Stage.AWAITING_CLAIM)
         command = Cancel(by="ops", why="asked to")
         with pytest.raises(starter.EjectError, match="Failed decoding arguments"):

@@ -12,7 +12,6 @@ import starter
 import worker
 from activities.verify import verify
 from contracts.failures import Failure, StepError
-from contracts.names import TaskQueue, workflow_id
 from contracts.owner import ClaimAnswer, Prove, Verified, Verify
 from contracts.parks import RetryOutcome
 from contracts.receipt import Status
@@ -20,7 +19,6 @@ from contracts.stages import End, Stage
 from custody.vault import Vault
 from tests.harness.portal import Customer
 from tests.harness.world import PATIENCE, World, serving
-from workflows.eject import Eject
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -154,14 +152,7 @@ async def claimed_with_a_short_task_timeout(
     world: World, customer: Customer
 ) -> tuple[starter.EjectHandle, Prove]:
     """An eject whose worker reports, and hears of what happens, also while it verifies; and its proofs."""
-    await world.deposit(customer)
-    handle = await world.client.start_workflow(
-        Eject.run,
-        world.request(customer),
-        id=workflow_id(customer.client_id),
-        task_queue=TaskQueue.EJECT,
-        task_timeout=timedelta(seconds=2),
-    )
+    handle = await world.start_with_short_tasks(customer, 2)
     await world.reach(handle, Stage.AWAITING_CLAIM)
     return handle, world.proofs(await world.claim(customer))
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 import starter
 import worker
-from contracts.names import TaskQueue, workflow_id
+from contracts.names import TaskQueue
 from contracts.stages import End, Stage
 from runtime.development import ROOT, temporal_cli
 from tests.conftest import end_all
@@ -28,7 +27,6 @@ from tests.harness.temporal import VERSIONS, connected
 from tests.harness.world import World, make_world, serving
 from tests.test_worker_process import said, settings_of
 from tests.test_worker_process import worker as worker_process
-from workflows.eject import Eject
 
 PAGE = (ROOT / "docs/operating.md").read_text()
 SECTION = re.findall(r"^## Deploying a version\n(.*?)^## ", PAGE, re.M | re.S)[0]
@@ -151,15 +149,8 @@ async def test_an_unguarded_change_loses_nothing(versions: Versions) -> None:
     async with versions.serving(versions.old, worker.WORKFLOWS):
         await versions.deploy("build-id OLD")
         customer = world.sandbox.seed()
-        await world.deposit(customer)
         # A task that fails again and again is held until its timeout, also from the version that fits.
-        handle = await world.client.start_workflow(
-            Eject.run,
-            world.request(customer),
-            id=workflow_id(customer.client_id),
-            task_queue=TaskQueue.EJECT,
-            task_timeout=timedelta(seconds=4),
-        )
+        handle = await world.start_with_short_tasks(customer, 4)
         await world.reach(handle, Stage.AWAITING_CLAIM)
         proofs = world.proofs(await world.claim(customer))
         async with versions.serving(versions.new, UNGUARDED):

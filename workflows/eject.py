@@ -186,13 +186,7 @@ class Eject(Commands):
         while enabled is None:
             try:
                 enabled = await self._steps.run(
-                    policies.ENABLE_EJECT,
-                    lambda: steps.EnableEject(
-                        client_id=record.request.client_id,
-                        wallets=record.wallets,
-                        until=workflow.now() + length,
-                        completed=record.completed_pairs if record.existing else None,
-                    ),
+                    policies.ENABLE_EJECT, lambda: record.window_until(workflow.now() + length)
                 )
             except Turn:
                 workflow.logger.info("eject.window_aged")

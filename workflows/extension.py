@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from contracts.steps import EjectEnabled, EnableEject
+    from contracts.steps import EjectEnabled
 
 from workflows.parking import Parking, Trouble, Turn
 from workflows.policies import ENABLE_EJECT
@@ -54,13 +54,7 @@ class Extension:
         while True:
             try:
                 return await self._steps.attempt(
-                    ENABLE_EJECT,
-                    lambda: EnableEject(
-                        client_id=self._record.request.client_id,
-                        wallets=self._record.wallets,
-                        until=workflow.now() + length,
-                        completed=self._record.completed_pairs if self._record.existing else None,
-                    ),
+                    ENABLE_EJECT, lambda: self._record.window_until(workflow.now() + length)
                 )
             except Turn:
                 workflow.logger.info("eject.window_aged")

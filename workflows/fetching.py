@@ -130,13 +130,7 @@ class Fetching:
             try:
                 enabled = await self._steps.attempt(
                     ENABLE_EJECT,
-                    lambda closes=closes: steps.EnableEject(  # type: ignore[misc]
-                        client_id=record.request.client_id,
-                        wallets=record.wallets,
-                        until=closes,
-                        completed=record.completed_pairs,
-                        only=(wallet,),
-                    ),
+                    lambda closes=closes: record.window_until(closes, only=(wallet,)),  # type: ignore[misc]
                 )
             except Turn:
                 if self._window.law == asked:

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.request import Backup, EjectRequest, digest_of
     from contracts.sealing import SealedRef, fingerprint
     from contracts.stages import End
-    from contracts.steps import CompletedPairs
+    from contracts.steps import CompletedPairs, EnableEject
     from contracts.wallets import Wallet
 
 
@@ -55,6 +55,16 @@ class Record:
     def files(self) -> tuple[SealedRef, ...]:
         """Every sealed half of this eject."""
         return self.client_halves + self.custodian_halves
+
+    def window_until(self, until: datetime, only: tuple[str, ...] | None = None) -> EnableEject:
+        """What opens the window, of every wallet or of some, while all is as it was checked."""
+        return EnableEject(
+            client_id=self.request.client_id,
+            wallets=self.wallets,
+            until=until,
+            completed=self.completed_pairs if self.existing else None,
+            only=only,
+        )
 
     def command(self, name: CommandName, by: str, why: str, now: datetime) -> None:
         """Note who commanded what."""

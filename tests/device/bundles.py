@@ -20,6 +20,7 @@ from device.errors import DeviceError
 from device.identity import Identity
 from device.opening import open_bundle
 from tests.device import second
+from tests.properties.odd import shown
 
 EJECT = "0198c1f0-6d7e-7a51-9d2c-8c8a3d2b6f10"
 CLIENT = "client-1"
@@ -172,15 +173,8 @@ def read(directory: Path, role: Role, wallet: str) -> SealedFile:
 
 def leaked(error: BaseException, hidden: Sequence[str]) -> list[str]:
     """Which of the hidden texts an exception holds, in itself or in any exception chained to it."""
-    texts: list[str] = []
-    todo: list[BaseException | None] = [error]
-    while todo:
-        one = todo.pop()
-        if one is not None:
-            texts += [str(one), repr(one), repr(one.args), repr(vars(one))]
-            texts += [str(getattr(one, name, "")) for name in ("doc", "object")]
-            todo += [one.__cause__, one.__context__]
-    return [secret for secret in hidden if any(secret in text for text in texts)]
+    text = shown(error)
+    return [secret for secret in hidden if secret in text]
 
 
 def refuse(identity: Identity, claim: ClaimAnswer, files: Path, made: Made, words: str) -> None:

@@ -29,9 +29,11 @@ from device.backups import OwnersBackup
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
+from ejects.service import options_of
 from runtime.settings import Settings, WorkerRole
 from tests.harness.portal import Customer, Sandbox
 from worker import activities_of, hosts_of, make_worker
+from workflows.eject import Eject
 
 # How long anything may take that needs no time to pass; only a hang ever reaches it.
 PATIENCE = 60
@@ -112,6 +114,15 @@ class World:
         """Deposit and start."""
         await self.deposit(customer)
         return await starter.start(self.client, self.request(customer, **changes))
+
+    async def start_with_short_tasks(self, customer: Customer, seconds: int) -> starter.EjectHandle:
+        """Deposit and start, with a task timeout after which a worker that says nothing has failed."""
+        await self.deposit(customer)
+        request = self.request(customer)
+        timeout = timedelta(seconds=seconds)
+        return await self.client.start_workflow(
+            Eject.run, request, task_timeout=timeout, **options_of(request)
+        )
 
     async def reach(self, handle: starter.EjectHandle, stage: Stage, times: int = 1) -> None:
         """Follow the history until the eject has entered a stage so often; an error when it ends without."""

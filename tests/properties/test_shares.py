@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from activities.back_up import answer, read_backup
+from activities.back_up import read_backup, references
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import Role
@@ -193,13 +193,13 @@ def test_a_backup_file_is_read_whole_or_not_at_all(data: st.DataObject) -> None:
     )
     body = json.loads(canonical(SealedBackup(files=files)))
     try:
-        read = answer(data.draw(odd.json_bytes(body)))
+        read = references(data.draw(odd.json_bytes(body)))
     except StepError as error:
         quiet(error, Curve.SECP256K1)
         assert age[60:120] not in odd.told(error)
         assert error.failure is Failure.HELD_MISSING
     else:
-        assert all(one.role is Role.CLIENT for one in read.files)
+        assert all(one.role is Role.CLIENT for one in read)
     assert read_backup(canonical(SealedBackup(files=files))).files == files
 
 

@@ -151,3 +151,13 @@ async def connected(ready: dict[str, str]) -> AsyncIterator[Box]:
     """Talk to a sandbox in a process of its own."""
     async with httpx.AsyncClient(base_url=ready["url"], trust_env=False) as http:
         yield Box(http, ready["custodian_api_key"], ready["gateway_api_key"])
+
+
+async def backed_up(box: Box) -> tuple[Owner, str, dict[str, str]]:
+    """Make a client with a completed pair and cipher text; answer its EVM wallet and share."""
+    owner = await box.seed()
+    share = (await box.back_up(owner))["SECP256K1"]
+    path = f"{ME}/backup-share-pairs/{share['id']}"
+    await box.call("PATCH", path, owner.client_api_key, json={"clientCipherText": "sealed"})
+    await box.confirm(owner, share["id"])
+    return owner, (await box.wallet(owner))["id"], share

@@ -5,17 +5,7 @@ import json
 import pytest
 
 from tests.sandbox.curves import rebuild
-from tests.sandbox.harness import CLIENTS, ME, Box, Owner
-
-
-async def backed_up(box: Box) -> tuple[Owner, str, dict[str, str]]:
-    """Make a client with a completed pair; answer its EVM wallet and the pair's share."""
-    owner = await box.seed()
-    share = (await box.back_up(owner))["SECP256K1"]
-    path = f"{ME}/backup-share-pairs/{share['id']}"
-    await box.call("PATCH", path, owner.client_api_key, json={"clientCipherText": "sealed"})
-    await box.confirm(owner, share["id"])
-    return owner, (await box.wallet(owner))["id"], share
+from tests.sandbox.harness import CLIENTS, ME, Box, backed_up
 
 
 async def test_a_success_closes_the_window(box: Box) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.sandbox.curves import rebuild
-from tests.sandbox.harness import CLIENTS, ME, Box, Owner
+from tests.sandbox.harness import CLIENTS, ME, Box, Owner, backed_up
 
 
 async def enable(box: Box, owner: Owner, **body: Any) -> httpx.Response:
@@ -19,16 +19,6 @@ async def enable(box: Box, owner: Owner, **body: Any) -> httpx.Response:
 async def sandbox_time(box: Box) -> datetime:
     """Answer the sandbox's time."""
     return datetime.fromisoformat((await box.control("clock"))["now"])
-
-
-async def ready_to_fetch(box: Box) -> tuple[Owner, str, dict[str, str]]:
-    """Make a client with a completed pair and cipher text; answer its EVM wallet and share."""
-    owner = await box.seed()
-    share = (await box.back_up(owner))["SECP256K1"]
-    path = f"{ME}/backup-share-pairs/{share['id']}"
-    await box.call("PATCH", path, owner.client_api_key, json={"clientCipherText": "sealed"})
-    await box.confirm(owner, share["id"])
-    return owner, (await box.wallet(owner))["id"], share
 
 
 async def test_window_is_what_was_asked_for(box: Box) -> None:
@@ -87,7 +77,7 @@ async def test_enable_refuses_what_it_cannot_read(box: Box) -> None:
 
 async def test_fetch_answers_the_newest_completed_pair(box: Box) -> None:
     """The custodian gets cipher text and half of the newest completed pair, not of a newer incomplete one."""
-    owner, wallet_id, share = await ready_to_fetch(box)
+    owner, wallet_id, share = await backed_up(box)
     await box.back_up(owner)
     shares = (await box.fetch(owner, wallet_id)).json()
     assert set(shares) == {"encryptedClientBackupShare", "custodianBackupShare"}
@@ -102,7 +92,7 @@ async def test_fetch_answers_the_newest_completed_pair(box: Box) -> None:
 
 async def test_fetch_refuses_without_a_completed_pair(box: Box) -> None:
     """No completed pair, an unknown wallet or client, or self-managed backups are a 400 with `{error}`."""
-    owner, wallet_id, _share = await ready_to_fetch(box)
+    owner, wallet_id, _share = await backed_up(box)
     other = (await box.wallet(owner, "ED25519"))["id"]
     nobody = Owner("nobody", "", "")
     refused = [
@@ -118,7 +108,7 @@ async def test_fetch_refuses_without_a_completed_pair(box: Box) -> None:
 
 async def test_fetch_is_gated_by_the_window_only_when_told(box: Box) -> None:
     """Portal documents no gate; with the switch on, shares come inside the open window only."""
-    owner, wallet_id, _share = await ready_to_fetch(box)
+    owner, wallet_id, _share = await backed_up(box)
     assert (await box.fetch(owner, wallet_id)).status_code == 200
     await box.control("switches", {"gate_fetch_by_window": True})
     assert (await box.fetch(owner, wallet_id)).status_code == 400
@@ -130,7 +120,7 @@ async def test_fetch_is_gated_by_the_window_only_when_told(box: Box) -> None:
 
 async def test_fetch_can_be_told_to_answer_wrongly_once(box: Box) -> None:
     """Another pair's half, garbage, and missing or other cipher text come once each, then the truth again."""
-    owner, wallet_id, share = await ready_to_fetch(box)
+    owner, wallet_id, share = await backed_up(box)
     truth = (await box.fetch(owner, wallet_id)).json()
     key = rebuild("SECP256K1", share["share"], truth["custodianBackupShare"])
     wrong = {}
