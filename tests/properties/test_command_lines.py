@@ -21,6 +21,7 @@ from device.identity import Identity
 from docs.messages import UPDATES
 from ejects.approvers import sign
 from ejects.service import EjectError
+from runtime import process
 from tests.device import bundles
 from tests.properties import keys, odd
 from tests.properties.effort import examples, tried
@@ -42,8 +43,8 @@ def patched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     def leave(code: int) -> NoReturn:
         raise _LeftError(code)
 
-    monkeypatch.setattr(starter, "leave", leave)
-    monkeypatch.setattr(starter, "forbid_core_dumps", lambda: None)
+    monkeypatch.setattr(process, "leave", leave)
+    monkeypatch.setattr(process, "forbid_core_dumps", lambda: None)
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     monkeypatch.setattr("device.cli.sys.platform", "elsewhere")
     monkeypatch.setenv("EJECT_VAULT_URL", (tmp_path / "vault").as_uri())
