@@ -21,6 +21,7 @@ COPY custody ./custody
 COPY ejects ./ejects
 COPY portal ./portal
 COPY runtime ./runtime
+COPY serving ./serving
 COPY workflows ./workflows
 USER 10001:10001
 ENTRYPOINT ["python"]

@@ -2,148 +2,25 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import timedelta
-from typing import Annotated, Any
+from contextlib import AsyncExitStack
+from typing import Annotated
 
-import httpx
 import structlog
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import SecretStr
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError
-from temporalio.worker import Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.back_up import BackUpStep
-from activities.check import CheckStep
-from activities.close import DeleteDepositStep, PurgeStep, WriteReceiptStep
-from activities.complete import CompleteStep
-from activities.confirm_backup import ConfirmBackupStep
-from activities.enable_eject import EnableEjectStep
-from activities.errors import ActivityBoundary, unexpected
-from activities.fetch_shares import FetchSharesStep
-from activities.read_cipher_texts import ReadCipherTextsStep
-from activities.release import ReleaseStep
-from activities.restore_backup import RestoreBackupStep
-from activities.send_notice import SendNoticeStep
-from activities.shrink_window import ShrinkWindowStep
-from activities.verify import verify, verify_approval
-from contracts.names import DEPLOYMENT, TaskQueue
-from custody.chain import Receipts
-from custody.deposits import Deposits
-from custody.keys import read_key
-from custody.sealing import recipient_of
-from custody.vault import Vault
-from ejects.nexus_service import EjectHandler
+from activities.errors import unexpected
 from ejects.registering import lacking
-from portal.client import Clients
-from portal.custodian import CustodianApi
-from portal.hosts import Hosts, open_hosts
-from portal.profiles import PROFILES
 from runtime import logs
 from runtime.process import run
-from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
-from workflows.eject import Eject
-from workflows.notice import EjectNotice
-
-# An attempt that is under way may finish within this after SIGTERM; others are tried again elsewhere.
-DRAIN = timedelta(seconds=20)
-
-# How long a workflow task waits for the worker that knows the eject before any other may take it.
-STICKY = timedelta(seconds=2)
-
-# What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
-WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice)
-RUNNER = SandboxedWorkflowRunner()
+from serving.steps import activities_of, hosts_of
+from serving.workers import DRAIN, make_worker
 
 log = structlog.get_logger()
-
-
-def hosts_of(settings: Settings) -> AbstractAsyncContextManager[Hosts]:
-    """Connections to the hosts that the settings name."""
-    return open_hosts(
-        settings.provider,
-        portal_url=settings.portal_url,
-        enclave_url=settings.enclave_url,
-        gateway_url=settings.gateway_url,
-    )
-
-
-def activities_of(
-    role: WorkerRole, settings: Settings, hosts: Hosts
-) -> dict[TaskQueue, list[Callable[..., Any]]]:
-    """The steps of a role with what they need, by queue; `SettingsError` for a missing or wrong setting."""
-    settings.fit(role)
-    try:
-        vault = Vault(str(settings.vault_url))
-    except ValueError as error:
-        raise SettingsError(f"EJECT_VAULT_URL {error}") from None
-    profile = PROFILES[settings.provider]
-    portal = CustodianApi(hosts.custodian, settings.custodian_api_key or SecretStr(""), profile)
-    queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
-    if role is not WorkerRole.CLIENT:
-        # With a minted session token, whatever the client role's credential is.
-        fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
-        queues[TaskQueue.EJECT] = [
-            CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
-            EnableEjectStep(portal).enable_eject,
-            fetching.fetch_shares,
-            fetching.fetch_shares_as_client,
-            ShrinkWindowStep(portal).shrink_window,
-            ReleaseStep(vault).release,
-            PurgeStep(vault).purge,
-            WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
-            verify,
-            verify_approval,
-            *notices_of(settings, hosts.portal),
-        ]
-        queues[TaskQueue.NEXUS] = []
-    if role is not WorkerRole.CUSTODIAN:
-        identity = settings.client_identity or SecretStr("")
-        try:
-            recipient_of(identity)
-        except ValueError as error:
-            raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
-        deposits = Deposits(vault, identity)
-        strict = settings.credential(role) is ClientCredential.STRICT
-        clients = Clients(hosts.portal, hosts.enclave, deposits.api_key if strict else portal.mint_session)
-        queues[TaskQueue.CLIENT] = [
-            ConfirmBackupStep(clients, vault).confirm_backup,
-            ReadCipherTextsStep(clients, vault).read_cipher_texts,
-            RestoreBackupStep(clients, vault).restore_backup,
-            CompleteStep(clients, settings.completion or profile.completion).complete,
-            DeleteDepositStep(vault).delete_deposit,
-        ]
-        queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
-    return queues
-
-
-def receipt_key_of(settings: Settings) -> Ed25519PrivateKey | None:
-    """The key that signs receipts, None where none is set; `SettingsError` where it is no such key."""
-    if settings.receipt_key is None:
-        return None
-    try:
-        return read_key(settings.receipt_key.get_secret_value().encode())
-    except ValueError as error:
-        raise SettingsError(f"EJECT_RECEIPT_KEY {error}") from None
-
-
-def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[..., Any]]:
-    """The step that sends notices, where there is a receiver; `SettingsError` where the secret is none."""
-    if settings.notify_url is None:
-        return []
-    try:
-        webhook = Webhook((settings.notify_secret or SecretStr("")).get_secret_value())
-    except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise SettingsError("EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...)") from None
-    return [SendNoticeStep(http, settings.notify_url, webhook).send_notice]
 
 
 async def require_search_attributes(client: Client) -> None:
@@ -153,40 +30,6 @@ async def require_search_attributes(client: Client) -> None:
             f"Namespace {client.namespace} lacks the search attributes {', '.join(wrong)}: "
             "run `python starter.py register` once"
         )
-
-
-def make_worker(
-    client: Client, queue: TaskQueue, activities: list[Callable[..., Any]], build_id: str | None = None
-) -> Worker:
-    """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces.
-
-    With a build id it gets work once an operator has made that version the current one (docs/operating.md).
-    """
-    return Worker(
-        client,
-        task_queue=queue,
-        workflows=WORKFLOWS if queue is TaskQueue.EJECT else [],
-        workflow_runner=RUNNER,
-        activities=activities,
-        deployment_config=deployment_of(build_id) if build_id else None,
-        nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
-        interceptors=[ActivityBoundary()],
-        graceful_shutdown_timeout=DRAIN,
-        sticky_queue_schedule_to_start_timeout=STICKY,
-    )
-
-
-def deployment_of(build_id: str) -> WorkerDeploymentConfig:
-    """One version of the one deployment: all queues of both roles, because a step goes where its eject is.
-
-    An eject may take months, longer than any worker: it goes over to each version that becomes current. Said
-    here and not at the workflow, because Temporal refuses every task of an unversioned worker that says it.
-    """
-    return WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
-        use_worker_versioning=True,
-        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
-    )
 
 
 async def serve(role: WorkerRole, settings: Settings) -> None:

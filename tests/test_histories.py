@@ -11,8 +11,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-import worker
 from contracts.stages import End
+from serving import workers
 from tests.harness.changed import GUARDED, UNGUARDED
 from tests.harness.commands import commands_of
 from tests.harness.playing import recording
@@ -108,7 +108,7 @@ async def test_what_names_the_machine_is_found_and_left_out(world: World) -> Non
 
 async def test_an_eject_without_any_cache(workerless: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replayed from its beginning at every task, a whole eject ends right."""
-    monkeypatch.setattr(worker, "Worker", functools.partial(Worker, max_cached_workflows=0))
+    monkeypatch.setattr(workers, "Worker", functools.partial(Worker, max_cached_workflows=0))
     async with serving(workerless):
         handle, receipt = await workerless.leave(workerless.sandbox.seed())
     assert receipt.end is End.EJECTED

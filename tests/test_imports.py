@@ -12,6 +12,7 @@ ROOMS = {"contracts", "portal", "custody", "runtime", "device", "sandbox"} | {
     "activities",
     "workflows",
     "ejects",
+    "serving",
 }
 ALLOWED = {
     "contracts": set(),
@@ -23,6 +24,7 @@ ALLOWED = {
     "activities": {"contracts", "portal", "custody"},
     "workflows": {"contracts", "activities"},
     "ejects": {"contracts", "custody", "workflows"},
+    "serving": {"activities", "contracts", "custody", "ejects", "portal", "runtime", "workflows"},
     **dict.fromkeys(ENTRIES, (ROOMS | ENTRIES) - {"device", "sandbox"}),
 }
 

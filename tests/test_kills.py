@@ -11,13 +11,13 @@ from pydantic import SecretStr
 from custody.keys import make_key
 from runtime.settings import WorkerRole
 from sandbox.routes import CALLS
+from serving.steps import activities_of, hosts_of
 from tests.harness.killing import killed_together
 from tests.harness.moments import ITSELF, Moment, Point, watching
 from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process, table
 from tests.harness.receiver import Receiver
 from tests.harness.roads import Road, Walker, road_of
 from tests.harness.world import PATIENCE, World, serving
-from worker import activities_of, hosts_of
 
 Tell = Callable[[str, object], None]
 

@@ -9,7 +9,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowUpdateFailedError
 
 import starter
-import worker
 from activities.verify import verify
 from contracts.failures import Failure, StepError
 from contracts.owner import ClaimAnswer, Prove, Verified, Verify
@@ -17,6 +16,7 @@ from contracts.parks import RetryOutcome
 from contracts.receipt import Status
 from contracts.stages import End, Stage
 from custody.vault import Vault
+from serving import steps
 from tests.harness.portal import Customer
 from tests.harness.world import PATIENCE, World, serving
 
@@ -144,7 +144,7 @@ def verifying_slowly(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, as
         await passed.wait()
         return await verify(what)
 
-    monkeypatch.setattr(worker, "verify", slow)
+    monkeypatch.setattr(steps, "verify", slow)
     return entered, passed
 
 

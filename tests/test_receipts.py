@@ -14,11 +14,11 @@ from contracts.owner import Prove
 from contracts.stages import End, Stage
 from custody.signing import sha256
 from runtime.settings import Settings, SettingsError
+from serving.steps import receipt_key_of
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run
 from tests.harness.world import World
 from tests.test_starter_cli import refused
-from worker import receipt_key_of
 
 DAY = timedelta(days=1)
 KEY = "0f" * 32

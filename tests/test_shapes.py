@@ -6,11 +6,11 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client
 
-import worker
 from contracts.base import Result
 from contracts.steps import BackedUp, Checked
 from contracts.wallets import Curve, PublicKey, Wallet
 from runtime.settings import WorkerRole
+from serving import steps, workers
 from tests.harness.commands import commands_of
 from tests.harness.playing import recording
 from tests.harness.receiver import Receiver
@@ -53,7 +53,7 @@ async def test_ejects_take_results_of_another_version(
     seen: set[str] = set()
     for name, kept in SCENARIOS.items():
         reshaping = Reshaping(newer if age == "newer" else older(kept))
-        monkeypatch.setattr(worker, "ActivityBoundary", lambda given=reshaping: given)
+        monkeypatch.setattr(workers, "ActivityBoundary", lambda given=reshaping: given)
         (tmp_path / name).mkdir()
         played = await recording(name, temporal, tmp_path / name)
         recorded = (FOLDER / f"{name}.txt").read_text().splitlines()
@@ -87,8 +87,8 @@ async def test_every_activity_of_the_worker_is_among_them(workerless: World, tmp
     settings = workerless.settings.model_copy(
         update={"notify_url": receiver.url, "notify_secret": SecretStr(receiver.secret)}
     )
-    async with worker.hosts_of(settings) as hosts:
-        served = worker.activities_of(WorkerRole.ALL, settings, hosts)
+    async with steps.hosts_of(settings) as hosts:
+        served = steps.activities_of(WorkerRole.ALL, settings, hosts)
     assert {step.__name__ for steps in served.values() for step in steps} == set(RESULTS)
 
 

@@ -14,10 +14,10 @@ from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.client import WorkflowExecutionStatus
 
 import starter
-import worker
 from contracts.names import TaskQueue
 from contracts.stages import End, Stage
 from runtime.development import ROOT, temporal_cli
+from serving import workers
 from tests.conftest import end_all
 from tests.harness.changed import GUARDED, PATCH, UNGUARDED
 from tests.harness.commands import commands_of
@@ -46,7 +46,7 @@ class Versions:
 
     def serving(self, build: str, workflows: tuple[type, ...]) -> AbstractAsyncContextManager[None]:
         """A worker of both roles in this process, with this build id and these workflows."""
-        self.monkeypatch.setattr(worker, "WORKFLOWS", workflows)
+        self.monkeypatch.setattr(workers, "WORKFLOWS", workflows)
         self.world.settings = self.world.settings.model_copy(update={"build_id": build})
         return serving(self.world)
 
@@ -146,7 +146,7 @@ async def test_a_guarded_change_is_deployed_under_a_running_eject(versions: Vers
 async def test_an_unguarded_change_loses_nothing(versions: Versions) -> None:
     """Its task fails, the run stays; rolled back, the eject takes what came meanwhile and ends right."""
     world = versions.world
-    async with versions.serving(versions.old, worker.WORKFLOWS):
+    async with versions.serving(versions.old, workers.WORKFLOWS):
         await versions.deploy("build-id OLD")
         customer = world.sandbox.seed()
         # A task that fails again and again is held until its timeout, also from the version that fits.
@@ -171,7 +171,7 @@ async def test_workers_without_a_version_take_over_again(versions: Versions) -> 
     """The last command of the page: who gives up versions loses no eject."""
     world = versions.world
     unversioned = world.settings
-    async with versions.serving(versions.old, worker.WORKFLOWS):
+    async with versions.serving(versions.old, workers.WORKFLOWS):
         await versions.deploy("build-id OLD")
         customer, handle = await versions.awaiting_claim()
         world.settings = unversioned

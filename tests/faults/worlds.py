@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 
 from runtime.settings import WorkerRole
+from serving.steps import activities_of, hosts_of
+from serving.workers import make_worker
 from tests.faults.elsewhere import Diverting, Elsewhere
 from tests.harness.world import World
-from worker import activities_of, hosts_of, make_worker
 
 QUICK = httpx.Timeout(connect=1, write=1, read=2, pool=2)
 

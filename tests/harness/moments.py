@@ -18,13 +18,13 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-import worker
 from activities.errors import ActivityBoundary
 from contracts.names import workflow_id
 from contracts.notices import Notice
 from custody.vault import Vault
 from portal import calls
 from portal.profiles import DIRECT
+from serving import workers
 
 # What a step reaches for beside Portal's calls, which have the sandbox's names.
 VAULT, NOTICE, ITSELF = "vault", "notice", "itself"
@@ -121,7 +121,7 @@ def watching(meet: Meet, round_workflows: type[WorkflowInboundInterceptor] | Non
         return patched
 
     with (
-        patch.object(worker, "ActivityBoundary", Watching),
+        patch.object(workers, "ActivityBoundary", Watching),
         patch.object(httpx.AsyncHTTPTransport, "handle_async_request", sending),
         patch.object(Vault, "create", writing(Vault.create)),
         patch.object(Vault, "replace", writing(Vault.replace)),

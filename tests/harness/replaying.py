@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from runtime.codec import EjectCodec
 from runtime.converter import data_converter
 from runtime.development import ROOT
-from worker import RUNNER, WORKFLOWS
+from serving.workers import RUNNER, WORKFLOWS
 
 FOLDER = ROOT / "tests/histories"
 

@@ -31,8 +31,9 @@ from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
 from ejects.service import options_of
 from runtime.settings import Settings, WorkerRole
+from serving.steps import activities_of, hosts_of
+from serving.workers import make_worker
 from tests.harness.portal import Customer, Sandbox
-from worker import activities_of, hosts_of, make_worker
 from workflows.eject import Eject
 
 # How long anything may take that needs no time to pass; only a hang ever reaches it.
