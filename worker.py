@@ -17,6 +17,7 @@ from runtime import logs
 from runtime.process import run
 from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
+from serving.health import Health, answering
 from serving.steps import activities_of, hosts_of
 from serving.workers import DRAIN, make_worker
 
@@ -35,6 +36,11 @@ async def require_search_attributes(client: Client) -> None:
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
     settings.fit(role)
+    async with answering(settings.health_address) as health:
+        await _serve(role, settings, health)
+
+
+async def _serve(role: WorkerRole, settings: Settings, health: Health) -> None:
     client = await connect(settings, metrics=settings.metrics_address)
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
@@ -51,8 +57,10 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
+        health.ready = True
         log.info("worker.serving", role=role, queues=list(served))
         await stop.wait()
+        health.ready = False
         log.info("worker.draining", seconds=DRAIN.total_seconds())
         # All at once: one after the other, the last would still take work while the first drains.
         await asyncio.gather(*(worker.shutdown() for worker in workers))

@@ -145,6 +145,11 @@ class Settings(BaseSettings):
     metrics_address: str | None = Field(
         default=None, pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$", description="ip:port for Prometheus"
     )
+    health_address: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",
+        description="ip:port where a worker answers /healthz and /readyz",
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     build_id: BuildId | None = Field(
         default=None, description="this version's name; Temporal then gives a worker only what is its own"
