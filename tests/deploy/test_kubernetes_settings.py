@@ -1,5 +1,6 @@
 """What the pods are given: each role its own secrets, and settings with which our own programs serve."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from contracts.names import TaskQueue
 from custody.keys import make_key
 from device.identity import Identity
+from runtime.development import ROOT
 from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from serving.steps import activities_of, hosts_of
 from tests.deploy.manifests import FOLDER, PODS, SECRETS, WORKERS, Pod, of_kind, read
@@ -53,6 +55,19 @@ def test_every_secret_is_asked_for_by_name_and_key() -> None:
     assert {(name, key) for name, data in SECRETS.items() for key in data} == asked
     assert {value for data in SECRETS.values() for value in data.values()} == {""}
     assert not of_kind("Secret")
+
+
+def test_the_page_makes_the_secrets_that_are_asked_for() -> None:
+    """Its commands make each key that no other word of the page leaves to choice."""
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    made = {
+        (name, key)
+        for name, keys in re.findall(r"create secret generic (\S+)((?: --from-file=\S+)+)", page)
+        for key in keys.replace("--from-file=", "").split()
+    }
+    assert made == {key for pod in PODS.values() for key in pod.secret_files.values()}
+    chosen = {key for pod in PODS.values() for _, key in pod.secret_variables.values()}
+    assert all(f"`{key}`" in page for key in chosen)
 
 
 @each_pod
