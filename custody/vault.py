@@ -1,13 +1,14 @@
 """The vault: one object store, named by one URL, in which every file is sealed or public.
 
 `file://` is for one machine and one user; `s3://` and the other schemes that obstore knows are opened with
-obstore's own settings from the environment. Temporal retries, so the store's own retries are off.
+obstore's own settings from the environment (`AWS_...`; docs/vault.md). Temporal retries, so the store's own
+retries are off.
 """
 
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +27,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from contracts.failures import Failure, StepError
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig  # exists for type checkers only
+    from obstore.store import ClientConfig, S3Config  # exist for type checkers only
 
 T = TypeVar("T")
 
@@ -34,15 +35,24 @@ T = TypeVar("T")
 _LISTINGS = 20
 # A write that was given up must land, or fail, before the purge looks for the second time.
 _BOUNDED: "ClientConfig" = {"timeout": "8s", "connect_timeout": "5s"}
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Every way in which obstore is told where S3 and its token service are.
+_ENDPOINTS = (
+    ("endpoint", "AWS_ENDPOINT"),
+    ("endpoint", "AWS_ENDPOINT_URL"),
+    ("aws_endpoint_url_s3", "AWS_ENDPOINT_URL_S3"),
+    ("sts_endpoint", "AWS_STS_ENDPOINT"),
+)
 
 
 class Vault:
     """Files by name; writes are create-only unless they say otherwise, and all I/O runs in threads.
 
-    ValueError where the URL names no store that can be opened.
+    `options` are S3 settings by obstore's names, each instead of the environment's: for a process that opens
+    a vault as several users. ValueError where the URL names no store that can be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         self._root: Path | None = None
         self._store: ObjectStore
         try:
@@ -55,10 +65,13 @@ class Vault:
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._store = LocalStore(self._root, automatic_cleanup=True)
             else:
-                self._store = from_url(url, retry_config={"max_retries": 0}, client_options=_BOUNDED)
+                self._store = _remote(url, parts.scheme, dict(options or {}))
         except (BaseError, OSError, ValueError):
             # Their texts may repeat the address, which may hold a credential.
-            raise ValueError("cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix") from None
+            raise ValueError(
+                "cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix, and an S3 endpoint "
+                "that begins with https:// (http:// only on this machine)"
+            ) from None
 
     async def create(self, name: str, data: bytes) -> bytes:
         """Write a file that is not there yet, and return what is there now.
@@ -156,3 +169,17 @@ class Vault:
             raise StepError(
                 Failure.VAULT_UNAVAILABLE, f"The vault could not be used: {type(error).__name__}"
             ) from None
+
+
+def _remote(url: str, scheme: str, options: dict[str, str]) -> ObjectStore:
+    """A store elsewhere; ValueError for an S3 endpoint without TLS that is not this machine's."""
+    client = _BOUNDED.copy()
+    if scheme in ("s3", "s3a"):
+        named = [options.get(name) or os.environ.get(variable) for name, variable in _ENDPOINTS]
+        plain = [parts for parts in map(urlsplit, filter(None, named)) if parts.scheme != "https"]
+        if any(p.scheme != "http" or p.hostname not in _LOOPBACK for p in plain):
+            raise ValueError
+        # What is given here replaces AWS_ALLOW_HTTP, so nobody can allow it for another machine.
+        client["allow_http"] = bool(plain)
+    config: S3Config = options  # type: ignore[assignment]  # a TypedDict of the same strings
+    return from_url(url, config=config, retry_config={"max_retries": 0}, client_options=client)
