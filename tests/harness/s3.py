@@ -55,6 +55,8 @@ mon_allow_pool_size_one = true
 mon_max_pg_per_osd = 1000
 paxos_propose_interval = 0.05
 osd_data = {folder}/osd
+osd_class_update_on_start = false
+osd_crush_update_on_start = false
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
@@ -182,7 +184,9 @@ class S3Server:
         self._run("ceph-mon", "-i", "a", "--mkfs", "--monmap", known, "--keyring", "/dev/null")
         self._start("ceph-mon", "-i", "a")
         disk = str(uuid4())
-        self._run("ceph", "osd", "new", disk, "0")
+        self._run_until_done("ceph", "osd", "new", disk, "0")
+        # By itself it tells its place at its start, and fails where it does not know the cluster's id yet.
+        self._run_until_done("ceph", "osd", "crush", "add", "osd.0", "1", "root=default", "host=here")
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)
         self._start("ceph-osd", "-i", "0")
         self._start("radosgw", "-n", "client.rgw")
@@ -220,6 +224,16 @@ class S3Server:
             command = [program, *arguments]
         ran = subprocess.run(command, capture_output=True, timeout=_STARTS_WITHIN, check=False)
         assert ran.returncode == 0, f"{program}: {ran.stderr.decode()[-500:]}"
+
+    def _run_until_done(self, program: str, *arguments: str) -> None:
+        """For what may be repeated: a monitor that has just started refuses commands."""
+        until = time.monotonic() + _STARTS_WITHIN
+        while True:
+            try:
+                return self._run(program, *arguments)
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
 
     def _wait(self) -> None:
         until = time.monotonic() + _STARTS_WITHIN
