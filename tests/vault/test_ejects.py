@@ -113,7 +113,7 @@ async def test_an_eject_ends_under_the_policies(world: S3World, tmp_path: Path) 
 
 
 async def test_an_eject_outlives_the_store(world: S3World) -> None:
-    """Killed while the claim is copied, and once more before the purge: the steps wait for it and go on."""
+    """Killed before the claim's copy, and before the completion, which reads the API key there: both wait."""
     customer = world.sandbox.seed()
     async with both(world):
         await world.deposit_api_key(customer)
@@ -126,8 +126,7 @@ async def test_an_eject_outlives_the_store(world: S3World) -> None:
         proofs = world.proofs(await claiming)
         world.s3.kill()
         await world.prove(customer, proofs)
-        await world.reach(handle, Stage.CLOSING)
-        await trying(world, customer, "purge")
+        await trying(world, customer, "complete")
         await asyncio.to_thread(world.s3.start)
         receipt = await world.end(handle)
     assert receipt.end is End.EJECTED

@@ -91,11 +91,10 @@ async def _delete(owner: Vault, vault: Vault, name: str) -> None:
     """Delete one file, also where listing is not allowed: the listing is the owner's."""
     await owner.replace(name, b"x")
     found = await owner.names(folder_of(name))
-    vault._names = lambda _, left=[found, []]: left.pop(0)  # type: ignore[method-assign]
-    try:
+    listings = [found, []]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(vault, "_names", lambda _: listings.pop(0))
         assert await vault.remove_all(folder_of(name)) == len(found)
-    finally:
-        del vault._names
 
 
 def atoms(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -174,8 +173,8 @@ NEEDED: dict[str, list[Do]] = {
 }
 
 
-# Whoever writes an object may read it here without a policy: each user is an account. Within an account of AWS,
-# reading one's own probe takes the right.
+# Whoever writes an object may read it here without a policy: each user is an account. Within an account of
+# AWS, reading one's own probe takes the right.
 SPARE = {"client": ["3 Action s3:GetObject"]}
 
 
