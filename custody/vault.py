@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +19,6 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from contracts.failures import Failure, StepError
-from contracts.names import probe_name
 from custody.stores import as_step_error, is_missing
 
 if TYPE_CHECKING:
@@ -97,16 +95,15 @@ class Vault:
         """Remove every file under a prefix, until its listing is empty; returns how many there were."""
         return await self._in_thread(lambda: self._remove_all(prefix))
 
-    async def probe(self) -> tuple[str, ...]:
-        """Try everything that the vault relies on with a file of its own, which is gone afterwards.
+    async def probe(self, name: str) -> tuple[str, ...]:
+        """Try everything that the vault relies on, with a file alone in a folder that this worker may delete.
 
         StepError with the sentence for what this worker may not do or the store does not keep; the answer is
         what works and somebody must know all the same.
         """
-        return await self._in_thread(self._probe)
+        return await self._in_thread(lambda: self._probe(name))
 
-    def _probe(self) -> tuple[str, ...]:
-        name = probe_name(token_hex(8))
+    def _probe(self, name: str) -> tuple[str, ...]:
         prefix = name.rpartition("/")[0] + "/"
 
         def expect(kept: bool, otherwise: str) -> None:

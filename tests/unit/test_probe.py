@@ -13,6 +13,7 @@ from tests.harness.relay import Reply, Request, error, relaying
 from tests.unit.fakes import vault_url
 
 ROOT = "/bucket/"
+NAME = "held/probe-1/custodian/probe.json"
 
 
 @dataclass
@@ -130,7 +131,7 @@ async def probed(store: Store) -> tuple[str, ...]:
     """What the probe says of a store."""
     with relaying() as relay:
         relay.answer = store
-        return await Vault("s3://bucket", {"endpoint": relay.endpoint}).probe()
+        return await Vault("s3://bucket", {"endpoint": relay.endpoint}).probe(NAME)
 
 
 @pytest.mark.usefixtures("environment")
@@ -144,8 +145,8 @@ async def test_a_good_store_passes_and_is_left_as_it_was() -> None:
 async def test_a_folder_passes(tmp_path: Path) -> None:
     """The same on a file system."""
     vault = Vault(vault_url(tmp_path))
-    assert await vault.probe() == ()
-    assert await vault.names("probes/") == []
+    assert await vault.probe(NAME) == ()
+    assert await vault.names("held/") == []
 
 
 @pytest.mark.usefixtures("environment")

@@ -13,6 +13,7 @@ from tests.harness.s3 import S3Server
 from tests.unit.fakes import vault_url
 
 NAME = "held/eject-1/client/backup.json"
+PROBE = "held/probe-1/custodian/probe.json"
 # More than one listing of S3 holds.
 MANY = 1050
 
@@ -74,8 +75,10 @@ async def test_remove_all_takes_its_prefix_and_nothing_else(vault: Vault) -> Non
     assert await vault.remove_all("held/a/") == 0
 
 
-async def test_a_thousand_files_are_one_listing_and_one_purge(vault: Vault) -> None:
+@pytest.mark.production
+async def test_a_thousand_files_are_one_listing_and_one_purge(s3: S3Server) -> None:
     """S3 lists a thousand at a time; nobody may take the first page for all."""
+    vault = s3.vault()
     names = [f"held/a/client/{number:04d}.json" for number in range(MANY)]
     for at in range(0, MANY, 50):
         await asyncio.gather(*(vault.replace(name, b"x") for name in names[at : at + 50]))
@@ -87,8 +90,8 @@ async def test_a_thousand_files_are_one_listing_and_one_purge(vault: Vault) -> N
 
 async def test_a_probe_passes_and_leaves_nothing(vault: Vault) -> None:
     """What it tries is what is tested above."""
-    assert await vault.probe() == ()
-    assert await vault.names("probes/") == []
+    assert await vault.probe(PROBE) == ()
+    assert await vault.names("held/") == []
 
 
 @pytest.mark.production
@@ -156,7 +159,7 @@ async def test_what_was_written_survives_the_servers_death(s3: S3Server) -> None
 async def test_a_prefix_is_a_vault_of_its_own(s3: S3Server) -> None:
     """Names are told without it, and what lies beside it is neither seen nor purged."""
     whole, vault = s3.vault(), s3.vault(url=f"{s3.url}/some/prefix")
-    assert await vault.probe() == ()
+    assert await vault.probe(PROBE) == ()
     await whole.create(NAME, b"beside")
     assert await vault.create(NAME, b"inside") == b"inside"
     assert await vault.read(NAME) == b"inside"
@@ -173,14 +176,14 @@ async def test_a_bucket_with_versions_is_refused_where_it_drops_conditions(s3: S
     And a purge that found its listing empty has left every version, in this server as in any other.
     """
     vault = s3.vault()
-    assert await vault.probe() == ()
+    assert await vault.probe(PROBE) == ()
     s3.keep_versions()
     with pytest.raises(StepError, match="it lacks conditional writes"):
-        await vault.probe()
+        await vault.probe(PROBE)
     await vault.replace(NAME, b"sealed")
     assert await vault.remove_all("held/") == 1
     assert await vault.names("held/") == []
-    left = s3.ask("GET", f"/{s3.bucket}", {"versions": "", "prefix": "held/"}).decode()
+    left = s3.ask("GET", f"/{s3.bucket}", {"versions": "", "prefix": "held/eject-1/"}).decode()
     assert left.count("<Version>") == 1
 
 
@@ -200,7 +203,7 @@ async def test_who_is_nobody_and_where_nothing_is_park(s3: S3Server) -> None:
             vault.read(NAME),
             vault.names("held/"),
             vault.remove_all("held/"),
-            vault.probe(),
+            vault.probe(PROBE),
         ):
             with pytest.raises(StepError) as caught:
                 await doing
