@@ -1,6 +1,8 @@
-"""The vault on a real file system, and what it says when its store does not answer."""
+"""The vault on a real file system, and what it says when its store does not answer.
 
-import asyncio
+What holds for every store: tests/vault/test_contract.py.
+"""
+
 import errno
 import os
 import stat
@@ -42,47 +44,11 @@ def loose_umask() -> Iterator[None]:
     os.umask(before)
 
 
-async def test_a_file_is_written_once(vault: Vault, root: Path) -> None:
-    """The first content stays, and is the answer to every later write."""
-    assert await vault.create(NAME, b"first") == b"first"
-    assert await vault.create(NAME, b"second") == b"first"
-    assert await vault.read(NAME) == b"first"
-    assert (root / NAME).read_bytes() == b"first"
-
-
-async def test_of_twenty_writers_at_once_one_wins(vault: Vault) -> None:
-    """Whoever is first, all are told the same content, and it is what lies there."""
-    for attempt in range(5):
-        name = f"held/eject-{attempt}/client/backup.json"
-        contents = [f"writer {number} ".encode() * 1000 for number in range(20)]
-        answers = await asyncio.gather(*(vault.create(name, content) for content in contents))
-        assert len(set(answers)) == 1
-        assert answers[0] in contents
-        assert await vault.read(name) == answers[0]
-        assert await vault.names(f"held/eject-{attempt}/") == [name]
-
-
-async def test_a_replaced_file_has_the_last_content(vault: Vault) -> None:
-    """A deposit is a person's to mend."""
-    for content in (b"wrong", b"right"):
-        await vault.replace("deposits/client-1/signing-shares.json", content)
-    assert await vault.read("deposits/client-1/signing-shares.json") == b"right"
-
-
 async def test_a_missing_file_is_none(vault: Vault) -> None:
     """Absence is an answer, also in a folder that does not exist."""
     await vault.create(NAME, b"x")
     assert await vault.read("held/eject-1/client/other.json") is None
     assert await vault.read("nowhere/at/all.json") is None
-
-
-async def test_names_are_those_under_the_prefix_only(vault: Vault) -> None:
-    """An eject whose id begins like another's is not its neighbour's."""
-    names = ["held/a/client/1.json", "held/a/custodian/2.json"]
-    for name in [*names, "held/ab/client/3.json", "released/a/client/1.json"]:
-        await vault.create(name, b"x")
-    assert sorted(await vault.names("held/a/")) == names
-    assert await vault.names("receipts/") == []
 
 
 async def test_remove_all_takes_its_prefix_and_nothing_else(vault: Vault, root: Path) -> None:
