@@ -32,6 +32,7 @@ from ejects.approvers import sign
 from ejects.deposits import deposit, deposit_api_key
 from ejects.offline import offline
 from ejects.registering import register
+from ejects.resealing import Resealed, reseal
 from ejects.service import (
     EjectError,
     EjectHandle,
@@ -54,7 +55,7 @@ from ejects.sweeping import Swept, sweep
 from ejects.visibility import Listed, ejects
 from runtime.codec import CodecError
 from runtime.process import run
-from runtime.settings import Settings, SettingsError, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "EjectHandle",
     "Listed",
     "NoAnswerError",
+    "Resealed",
     "Swept",
     "approve",
     "cancel",
@@ -75,6 +77,7 @@ __all__ = [
     "handle_of",
     "prove",
     "register",
+    "reseal",
     "resolve",
     "retry",
     "stages",
@@ -302,6 +305,22 @@ def _sweep(
         typer.echo(f"{'left behind' if dry_run else 'removed'}\t{name}")
     for name in found.old_deposits:
         typer.echo(f"old deposit\t{name}")
+
+
+@app.command("reseal")
+def _reseal(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; seal nothing.")] = False,
+) -> None:
+    """Seal anew what was deposited to an earlier identity; with the client role's settings."""
+    settings = load_settings()
+    settings.fit(WorkerRole.CLIENT)
+    settings.require("client_recipient")
+    identities, recipient = settings.client_identity or SecretStr(""), str(settings.client_recipient)
+    found = asyncio.run(reseal(_vault(settings), identities, recipient, write=not dry_run))
+    for name in found.earlier:
+        typer.echo(f"{'sealed to an earlier identity' if dry_run else 'sealed anew'}\t{name}")
+    for name in found.unreadable:
+        typer.echo(f"opens with no identity of ours\t{name}")
 
 
 def _vault(settings: Settings) -> Vault:

@@ -108,7 +108,9 @@ class Settings(BaseSettings):
     completion: Completion | None = Field(
         default=None, description="client or wallet: which call marks the client; unset, the provider's own"
     )
-    client_identity: SecretStr | None = Field(default=None, description="age identity that opens deposits")
+    client_identity: SecretStr | None = Field(
+        default=None, description="age identities that open deposits, one on a line"
+    )
     client_recipient: str | None = Field(default=None, description="its public key, for who deposits")
     client_credential: ClientCredential | None = Field(
         default=None,
@@ -127,7 +129,9 @@ class Settings(BaseSettings):
     )
     requesters: tuple[str, ...] = Field(default=(), description='["name", ...]: who may ask; unset, anybody')
     notify_url: BaseUrl | None = Field(default=None, description="where notices are sent")
-    notify_secret: SecretStr | None = Field(default=None, description="whsec_..., signs them")
+    notify_secret: SecretStr | None = Field(
+        default=None, description="whsec_..., signs them; several, with blanks"
+    )
     codec_keys: Annotated[SecretStr, AfterValidator(_codec_keys)] | None = Field(
         default=None, description='{"key id": "base64 of 32 bytes", ...}; the first encrypts'
     )

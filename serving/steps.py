@@ -21,12 +21,12 @@ from activities.release import ReleaseStep
 from activities.restore_backup import RestoreBackupStep
 from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
-from activities.verify import verify, verify_approval
+from activities.verify import VerifyApprovalStep, verify
 from contracts.names import TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
 from custody.keys import read_key
-from custody.sealing import recipient_of
+from custody.sealing import recipients_of
 from custody.vault import Vault
 from portal.client import Clients
 from portal.custodian import CustodianApi
@@ -70,17 +70,17 @@ def activities_of(
             PurgeStep(vault).purge,
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
-            verify_approval,
+            VerifyApprovalStep(settings.approvers).verify_approval,
             *notices_of(settings, hosts.portal),
         ]
         queues[TaskQueue.NEXUS] = []
     if role is not WorkerRole.CUSTODIAN:
-        identity = settings.client_identity or SecretStr("")
+        identities = settings.client_identity or SecretStr("")
         try:
-            recipient_of(identity)
+            recipients_of(identities)
         except ValueError as error:
             raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
-        deposits = Deposits(vault, identity)
+        deposits = Deposits(vault, identities)
         strict = settings.credential(role) is ClientCredential.STRICT
         clients = Clients(hosts.portal, hosts.enclave, deposits.api_key if strict else portal.mint_session)
         queues[TaskQueue.CLIENT] = [
@@ -109,7 +109,11 @@ def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[...
     if settings.notify_url is None:
         return []
     try:
-        webhook = Webhook((settings.notify_secret or SecretStr("")).get_secret_value())
+        # One at least, so that an empty setting is refused like any other that is none.
+        secrets = (settings.notify_secret or SecretStr("")).get_secret_value().split() or [""]
+        webhooks = tuple(map(Webhook, secrets))
     except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise SettingsError("EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...)") from None
-    return [SendNoticeStep(http, settings.notify_url, webhook).send_notice]
+        raise SettingsError(
+            "EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...), or several with blanks"
+        ) from None
+    return [SendNoticeStep(http, settings.notify_url, webhooks).send_notice]

@@ -122,6 +122,7 @@ class Eject(Commands):
                 requested_by=request.requested_by,
                 approvals=request.approvals,
                 cooling_off=request.cooling_off,
+                approved=self._record.approved is not None,
             ),
         )
         self._record.wallets = found.wallets

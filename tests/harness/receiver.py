@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from runtime.development import free_port
 
@@ -61,7 +61,10 @@ class Receiver:
             }
             body = (await reader.readexactly(int(headers["content-length"]))).decode()
             status = self.answers.pop(0) if self.answers else 204
-            told = Webhook(self.secret).verify(body, headers)
+            try:
+                told = Webhook(self.secret).verify(body, headers)
+            except WebhookVerificationError:
+                status = 401
             async with self.changed:
                 self.bodies.append(head + body)
                 if status == 204:
