@@ -60,7 +60,11 @@ RULES: dict[Failure, Rule] = {
         "give the role a credential that Portal takes (the worker's settings and a restart, or "
         "`starter.py deposit --api-key` for the client's own), then retry",
     ),
-    Failure.VAULT_REFUSED: Rule(False, "give the worker's role access to the vault again, then retry"),
+    Failure.VAULT_REFUSED: Rule(
+        False,
+        "give the worker's role access to the vault again "
+        "(its policy, credentials, bucket, region or key), then retry",
+    ),
     Failure.NOT_FOUND: Rule(False, "find out with Portal why it does not know this any more, then retry"),
     Failure.PORTAL_REFUSED: Rule(False, "mend at Portal what it refuses, then retry"),
     Failure.REPLY_UNREADABLE: Rule(

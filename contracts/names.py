@@ -75,6 +75,11 @@ def api_key_name(client_id: str) -> str:
     return f"deposits/{client_id}/api-key.json"
 
 
+def probe_name(token: str) -> str:
+    """A file with which a worker tries what it may do in the vault; nobody's data."""
+    return f"probes/{token}/probe.json"
+
+
 def chain_name(number: int) -> str:
     """One entry of the receipts' chain, from 1; not in `receipts/`, where `chain` may be a client's id."""
     return f"chain/{number:012d}.json"

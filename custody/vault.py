@@ -1,32 +1,30 @@
 """The vault: one object store, named by one URL, in which every file is sealed or public.
 
 `file://` is for one machine and one user; `s3://` and the other schemes that obstore knows are opened with
-obstore's own settings from the environment. Temporal retries, so the store's own retries are off.
+obstore's own settings from the environment (`AWS_...`; docs/vault.md). Temporal retries, so the store's own
+retries are off.
 """
 
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from contracts.failures import Failure, StepError
+from contracts.names import probe_name
+from custody.stores import as_step_error, is_missing
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig  # exists for type checkers only
+    from obstore.store import ClientConfig, S3Config  # exist for type checkers only
 
 T = TypeVar("T")
 
@@ -34,15 +32,20 @@ T = TypeVar("T")
 _LISTINGS = 20
 # A write that was given up must land, or fail, before the purge looks for the second time.
 _BOUNDED: "ClientConfig" = {"timeout": "8s", "connect_timeout": "5s"}
+_VERSIONS = "The vault's bucket keeps versions: what is purged stays until a lifecycle rule removes old ones"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Where obstore is told where S3 and its token service are.
+_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS")
 
 
 class Vault:
     """Files by name; writes are create-only unless they say otherwise, and all I/O runs in threads.
 
-    ValueError where the URL names no store that can be opened.
+    `options` are S3 settings by obstore's names, each instead of the environment's: for a process that opens
+    a vault as several users. ValueError where the URL names no store that can be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         self._root: Path | None = None
         self._store: ObjectStore
         try:
@@ -55,10 +58,13 @@ class Vault:
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._store = LocalStore(self._root, automatic_cleanup=True)
             else:
-                self._store = from_url(url, retry_config={"max_retries": 0}, client_options=_BOUNDED)
+                self._store = _remote(url, parts.scheme, dict(options or {}))
         except (BaseError, OSError, ValueError):
             # Their texts may repeat the address, which may hold a credential.
-            raise ValueError("cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix") from None
+            raise ValueError(
+                "cannot be opened: use file:///a/folder/of/ours or s3://bucket/prefix, and an S3 endpoint "
+                "that begins with https:// (http:// only on this machine)"
+            ) from None
 
     async def create(self, name: str, data: bytes) -> bytes:
         """Write a file that is not there yet, and return what is there now.
@@ -91,6 +97,38 @@ class Vault:
         """Remove every file under a prefix, until its listing is empty; returns how many there were."""
         return await self._in_thread(lambda: self._remove_all(prefix))
 
+    async def probe(self) -> tuple[str, ...]:
+        """Try everything that the vault relies on with a file of its own, which is gone afterwards.
+
+        StepError with the sentence for what this worker may not do or the store does not keep; the answer is
+        what works and somebody must know all the same.
+        """
+        return await self._in_thread(self._probe)
+
+    def _probe(self) -> tuple[str, ...]:
+        name = probe_name(token_hex(8))
+        prefix = name.rpartition("/")[0] + "/"
+
+        def expect(kept: bool, otherwise: str) -> None:
+            if not kept:
+                raise StepError(Failure.VAULT_REFUSED, f"The vault's store {otherwise}")
+
+        # A missing file must be seen as missing: without the right to list, S3 refuses to say.
+        expect(self._read(name) is None, "has files that nobody wrote")
+        version = self._put(name, b"first", "create")
+        try:
+            expect(
+                self._create(name, b"second") == b"first" and self._read(name) == b"first",
+                "writes over a file that may be written once only: it lacks conditional writes",
+            )
+            self._put(name, b"third", "overwrite")
+            expect(self._read(name) == b"third", "does not read back what was written")
+            expect(self._names(prefix) == [name], "does not list what was written")
+        finally:
+            removed = self._remove_all(prefix)
+        expect(removed == 1 and self._read(name) is None, "keeps files that were deleted")
+        return (_VERSIONS,) if version not in (None, "null") else ()
+
     def _create(self, name: str, data: bytes) -> bytes:
         try:
             self._put(name, data, "create")
@@ -104,15 +142,19 @@ class Vault:
             return existing
         return data
 
-    def _put(self, name: str, data: bytes, mode: str) -> None:
-        obstore.put(self._store, name, data, mode="create" if mode == "create" else "overwrite")
+    def _put(self, name: str, data: bytes, mode: str) -> str | None:
+        """Write; returns the version's id where the store keeps versions."""
+        result = obstore.put(self._store, name, data, mode="create" if mode == "create" else "overwrite")
         self._make_durable(name)
+        return result.get("version")
 
     def _read(self, name: str) -> bytes | None:
         try:
             return bytes(obstore.get(self._store, name).bytes())
-        except (NotFoundError, FileNotFoundError):
-            return None
+        except (NotFoundError, FileNotFoundError) as error:
+            if is_missing(error):
+                return None
+            raise
 
     def _names(self, prefix: str) -> list[str]:
         return [meta["path"] for page in obstore.list(self._store, prefix) for meta in page]
@@ -150,9 +192,19 @@ class Vault:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(work)
-        except (PermissionDeniedError, UnauthenticatedError, PermissionError):
-            raise StepError(Failure.VAULT_REFUSED, "The vault refuses this worker's credentials") from None
         except (BaseError, OSError) as error:
-            raise StepError(
-                Failure.VAULT_UNAVAILABLE, f"The vault could not be used: {type(error).__name__}"
-            ) from None
+            raise as_step_error(error) from None
+
+
+def _remote(url: str, scheme: str, options: dict[str, str]) -> ObjectStore:
+    """A store elsewhere; ValueError for an S3 endpoint without TLS that is not this machine's."""
+    client = _BOUNDED.copy()
+    if scheme in ("s3", "s3a"):
+        named = [options.get("endpoint"), *map(os.environ.get, _ENDPOINTS)]
+        plain = [parts for parts in map(urlsplit, filter(None, named)) if parts.scheme != "https"]
+        if any(p.scheme != "http" or p.hostname not in _LOOPBACK for p in plain):
+            raise ValueError
+        # What is given here replaces AWS_ALLOW_HTTP, so nobody can allow it for another machine.
+        client["allow_http"] = bool(plain)
+    config: S3Config = options  # type: ignore[assignment]  # a TypedDict of the same strings
+    return from_url(url, config=config, retry_config={"max_retries": 0}, client_options=client)

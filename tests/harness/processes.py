@@ -11,8 +11,8 @@ from runtime.development import ROOT
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without settings of Eject's or Temporal's, and these."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EJECT_", "TEMPORAL_"))}
+    """This process's environment without settings of Eject's, Temporal's or the vault's store, and these."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EJECT_", "TEMPORAL_", "AWS_"))}
     return kept | {"PYTHONPATH": str(ROOT)} | more
 
 

@@ -1,0 +1,14 @@
+"""One S3 server for all tests of this folder in one process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.s3 import S3Server, s3_server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The server, with a user for each policy."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "node") as server:
+        yield server
