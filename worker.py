@@ -15,8 +15,9 @@ from activities.errors import unexpected
 from ejects.registering import lacking
 from runtime import logs
 from runtime.process import run
-from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole
 from runtime.temporal import TemporalUnreachableError, connect
+from serving.fitting import settings_of
 from serving.steps import activities_of, hosts_of
 from serving.workers import DRAIN, make_worker
 
@@ -34,7 +35,6 @@ async def require_search_attributes(client: Client) -> None:
 
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
-    settings.fit(role)
     client = await connect(settings, metrics=settings.metrics_address)
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
@@ -67,7 +67,7 @@ def main(
     role: Annotated[WorkerRole, typer.Option(help="Which half of the keys this worker may see.")],
 ) -> None:
     """Serve ejects until SIGTERM. Exit code 0 after a drain, 2 when something must be set first."""
-    settings = load_settings()
+    settings = settings_of(role)
     logs.configure(settings.log_level)
     asyncio.run(serve(role, settings))
 
