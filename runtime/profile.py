@@ -36,9 +36,13 @@ _LINE = re.compile(r"\bline (\d+)")
 _BOTH = re.compile(r"Cannot specify both (TEMPORAL_\w+) and (TEMPORAL_\w+)")
 
 # What the SDK's core says, and what mends it; the first that fits counts.
+_UNTRUSTED = (
+    "has a certificate of an authority that is not trusted: "
+    "name that authority's file in TEMPORAL_TLS_SERVER_CA_CERT_PATH"
+)
 _CAUSES = {
-    "UnknownIssuer": "has a certificate of an authority that is not trusted: "
-    "name that authority's file in TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "UnknownIssuer": _UNTRUSTED,
+    "InvalidCertificate(BadSignature": _UNTRUSTED,  # another authority of the same name
     "NotValidForName": "has a certificate for another name: set TEMPORAL_TLS_SERVER_NAME to it, "
     "or mend TEMPORAL_ADDRESS",
     "InvalidCertificate(Expired": "has a certificate that has expired: renew it there",
