@@ -19,8 +19,8 @@ _HEAD = """# Settings
 Every setting of ours is an environment variable, or a file in the folder that EJECT_SECRETS_DIR names: the
 same name in lower case (`eject_custodian_api_key`), as Docker and Kubernetes mount secrets; a line's end
 after the value does no harm. The environment goes before the folder. A program that cannot start with its
-settings names all that is missing or wrong, one a line, and ends with the exit code 2; `python worker.py
---role ROLE --check` tries them out (`docs/operating.md`).
+settings names all that is missing or wrong, one a line, and ends with the exit code 2; `--check` of a
+worker tries out what no setting can tell (`docs/operating.md`).
 
 "Needed by" are those who do not start without it; "for" are those who use it where it is set. A worker that
 has a **secret** which is not for its role does not start with EJECT_PRODUCTION.

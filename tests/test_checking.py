@@ -1,5 +1,6 @@
 """`worker.py --check`: what is wrong is named in one sentence, and all else is still looked at."""
 
+import asyncio
 import os
 import socket
 from contextlib import AsyncExitStack
@@ -17,14 +18,16 @@ from contracts.names import Attribute
 from custody import vault
 from ejects.registering import register
 from runtime.codec import EjectCodec
+from runtime.development import ROOT
 from runtime.settings import WorkerRole
+from serving import trying
 from serving.checking import check
 from tests.harness.codecs import as_setting, new_key
 from tests.harness.odd_store import odd_store
 from tests.harness.processes import environment, run
 from tests.harness.temporal import connected
 from tests.harness.tls import Authority, relay
-from tests.harness.world import World
+from tests.harness.world import PATIENCE, World
 
 NOWHERE = "127.0.0.1:1"
 PLANTED = "Zq7planted"
@@ -214,6 +217,19 @@ async def test_it_names_each_misconfiguration_in_one_sentence(
     await handle.terminate("the test has seen what it wanted")
 
 
+async def test_a_check_is_bounded(workerless: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Temporal or a host of Portal's that takes the connection and says nothing holds nobody for ever."""
+    monkeypatch.setattr(trying, "WITHIN", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        at = f"127.0.0.1:{mute.getsockname()[1]}"
+        env = workerless.environment() | {"TEMPORAL_ADDRESS": at, "EJECT_PORTAL_URL": f"http://{at}"}
+        async with asyncio.timeout(PATIENCE):
+            code, lines = await checked("custodian", env, monkeypatch)
+    assert code == 2
+    late = [line.partition(": no answer within 0 s: see that it can be reached")[0] for line in lines]
+    assert [line for line in late if line.startswith("FAIL")] == ["FAIL temporal", "FAIL portal"]
+
+
 async def test_as_a_command_it_serves_nobody(workerless: World) -> None:
     """A line for each check on standard output, nothing else, and the exit code 0: as an init container."""
     env = workerless.environment() | {
@@ -223,6 +239,8 @@ async def test_as_a_command_it_serves_nobody(workerless: World) -> None:
     code, out, error = await run("worker.py", "--role", "all", "--check", env=environment(**env))
     assert (code, error) == (0, ""), out
     names = [line.removeprefix("ok   ").partition(":")[0] for line in out.splitlines()]
+    page = (ROOT / "docs/operating.md").read_text()
+    assert all(f"`{name}`" in page for name in names)
     assert names == [
         *("settings", "temporal", "search attributes", "versions", "codec", "vault", "vault"),
         *("portal", "enclave", "clock", "credential"),
