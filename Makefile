@@ -47,6 +47,7 @@ histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps 
 
 docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.messages
+	@$(BIN)/python -m docs.settings
 	@$(BIN)/python -m docs.contradictions
 	@$(BIN)/python -m docs.reliability
 

@@ -15,8 +15,10 @@ from activities.errors import unexpected
 from ejects.registering import lacking
 from runtime import logs
 from runtime.process import run
-from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole
 from runtime.temporal import TemporalUnreachableError, connect
+from serving.checking import check
+from serving.fitting import settings_of
 from serving.steps import activities_of, hosts_of
 from serving.workers import DRAIN, make_worker
 
@@ -34,7 +36,6 @@ async def require_search_attributes(client: Client) -> None:
 
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
-    settings.fit(role)
     client = await connect(settings, metrics=settings.metrics_address)
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     if role is not WorkerRole.CLIENT:
@@ -65,11 +66,18 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     role: Annotated[WorkerRole, typer.Option(help="Which half of the keys this worker may see.")],
-) -> None:
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Try out all that this role needs, a line for each; serve nobody.")
+    ] = False,
+) -> int:
     """Serve ejects until SIGTERM. Exit code 0 after a drain, 2 when something must be set first."""
-    settings = load_settings()
+    if check_only:
+        logs.configure("ERROR")
+        return asyncio.run(check(role, typer.echo))
+    settings = settings_of(role)
     logs.configure(settings.log_level)
     asyncio.run(serve(role, settings))
+    return 0
 
 
 def _ended(error: Exception) -> tuple[int, str]:

@@ -5,9 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from activities.back_up import BackUpStep
 from activities.check import CheckStep
@@ -25,14 +23,13 @@ from activities.verify import VerifyApprovalStep, verify
 from contracts.names import TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
-from custody.keys import read_key
-from custody.sealing import recipients_of
-from custody.vault import Vault
 from portal.client import Clients
 from portal.custodian import CustodianApi
 from portal.hosts import Hosts, open_hosts
 from portal.profiles import PROFILES
-from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole
+from runtime.fitting import fit
+from runtime.settings import ClientCredential, Settings, WorkerRole
+from serving.fitting import identities_of, receipt_key_of, vault_of, webhooks_of
 
 
 def hosts_of(settings: Settings) -> AbstractAsyncContextManager[Hosts]:
@@ -49,11 +46,8 @@ def activities_of(
     role: WorkerRole, settings: Settings, hosts: Hosts
 ) -> dict[TaskQueue, list[Callable[..., Any]]]:
     """The steps of a role with what they need, by queue; `SettingsError` for a missing or wrong setting."""
-    settings.fit(role)
-    try:
-        vault = Vault(str(settings.vault_url))
-    except ValueError as error:
-        raise SettingsError(f"EJECT_VAULT_URL {error}") from None
+    fit(role, settings)
+    vault = vault_of(settings)
     profile = PROFILES[settings.provider]
     portal = CustodianApi(hosts.custodian, settings.custodian_api_key or SecretStr(""), profile)
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
@@ -75,12 +69,7 @@ def activities_of(
         ]
         queues[TaskQueue.NEXUS] = []
     if role is not WorkerRole.CUSTODIAN:
-        identities = settings.client_identity or SecretStr("")
-        try:
-            recipients_of(identities)
-        except ValueError as error:
-            raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
-        deposits = Deposits(vault, identities)
+        deposits = Deposits(vault, identities_of(settings))
         strict = settings.credential(role) is ClientCredential.STRICT
         clients = Clients(hosts.portal, hosts.enclave, deposits.api_key if strict else portal.mint_session)
         queues[TaskQueue.CLIENT] = [
@@ -94,26 +83,9 @@ def activities_of(
     return queues
 
 
-def receipt_key_of(settings: Settings) -> Ed25519PrivateKey | None:
-    """The key that signs receipts, None where none is set; `SettingsError` where it is no such key."""
-    if settings.receipt_key is None:
-        return None
-    try:
-        return read_key(settings.receipt_key.get_secret_value().encode())
-    except ValueError as error:
-        raise SettingsError(f"EJECT_RECEIPT_KEY {error}") from None
-
-
 def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[..., Any]]:
-    """The step that sends notices, where there is a receiver; `SettingsError` where the secret is none."""
-    if settings.notify_url is None:
+    """The step that sends notices, where there is a receiver."""
+    webhooks = webhooks_of(settings)
+    if settings.notify_url is None or not webhooks:
         return []
-    try:
-        # One at least, so that an empty setting is refused like any other that is none.
-        secrets = (settings.notify_secret or SecretStr("")).get_secret_value().split() or [""]
-        webhooks = tuple(map(Webhook, secrets))
-    except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise SettingsError(
-            "EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...), or several with blanks"
-        ) from None
     return [SendNoticeStep(http, settings.notify_url, webhooks).send_notice]
