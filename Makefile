@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test chaos fuzz mutants test-node test-ui check format docs histories lock clean
+.PHONY: demo test chaos fuzz mutants test-node test-ui production check format docs histories lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -25,6 +25,9 @@ test-node: $(READY) ## A Node program with the official SDK; npm fetches it.
 
 test-ui: $(READY) ## What people see in the Temporal UI, in a real Chromium.
 	@$(BIN)/python -m pytest -m ui -rs tests/ui
+
+production: $(READY) ## A deployment's parts together: S3, TLS, Prometheus.
+	@$(BIN)/python -m pytest -m production -rs
 
 mutants: $(READY) ## Break each promise in a copy of the tree: a test must go red.
 	@$(BIN)/python -m tests.mutants
