@@ -18,6 +18,7 @@ from runtime.process import run
 from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
 from serving.steps import activities_of, hosts_of
+from serving.watching import watching
 from serving.workers import DRAIN, make_worker
 
 log = structlog.get_logger()
@@ -51,6 +52,9 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
+        if settings.metrics_address and role is not WorkerRole.CLIENT:
+            looking = asyncio.create_task(watching(client).run())
+            stack.callback(looking.cancel)
         log.info("worker.serving", role=role, queues=list(served))
         await stop.wait()
         log.info("worker.draining", seconds=DRAIN.total_seconds())

@@ -14,8 +14,10 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from contracts.metrics import ALL
 from runtime.converter import data_converter
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.tracing import interceptors
 
 
 class TemporalUnreachableError(Exception):
@@ -36,7 +38,9 @@ async def connect(settings: Settings | None = None, *, metrics: str | None = Non
         raise SettingsError("Temporal's profile cannot be read: see TEMPORAL_PROFILE and its file") from None
     config.setdefault("target_host", "localhost:7233")
     try:
-        return await Client.connect(**config, data_converter=converter, runtime=_runtime(metrics))
+        return await Client.connect(
+            **config, data_converter=converter, interceptors=interceptors(), runtime=_runtime(metrics)
+        )
     except RuntimeError:
         raise TemporalUnreachableError(
             f"Temporal does not answer at {config['target_host']}, or not with these credentials: "
@@ -52,7 +56,11 @@ def _runtime(metrics: str | None) -> Runtime:
     shown = None
     if metrics:
         shown = PrometheusConfig(
-            metrics, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+            metrics,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides={metric.name: metric.buckets for metric in ALL if metric.buckets},
         )
     try:
         return Runtime(
