@@ -1,5 +1,6 @@
 """Spans by OpenTelemetry; imported only where traces are wanted and installed (`runtime.tracing`)."""
 
+import logging
 import threading
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from runtime.tracing import CallSpan, portal_id
 
 _NAME = "eject"
+
+# A receiver that is away is told where there is a log, and not between the words of a command line.
+logging.getLogger("opentelemetry").addHandler(logging.NullHandler())
 
 
 class _Ids(RandomIdGenerator):

@@ -84,7 +84,10 @@ async def test_it_refuses_to_start_without_its_search_attributes(workerless: Wor
     sentence = await refused("custodian", env)
     assert "EjectStage, EjectStageSince, EjectClient, EjectWindowCloses" in sentence
     (command,) = re.findall(r"`python (starter\.py register)`", sentence)
-    for told in ("Created: EjectStage, EjectStageSince, EjectClient, EjectWindowCloses.", "All search attributes were there."):
+    for told in (
+        "Created: EjectStage, EjectStageSince, EjectClient, EjectWindowCloses.",
+        "All search attributes were there.",
+    ):
         code, out, _ = await run(*command.split(), env=env)
         assert (code, out.strip()) == (0, told)
     async with worker("custodian", env) as running:
