@@ -26,6 +26,8 @@ log = structlog.get_logger()
 EVERY = timedelta(seconds=30)
 # Of Temporal's lists, whose calls are few: one for each stage, those that alerts wait for, some of the rest.
 MOST_COUNTS = 20
+# Temporal takes ten list calls a second for a namespace, by default; other workers and people list too.
+_PACE = timedelta(seconds=0.4)
 _ANSWERS_WITHIN = timedelta(seconds=5)
 _PASS_WITHIN = timedelta(seconds=25)
 
@@ -136,6 +138,8 @@ class Watching:
         return self._asked
 
     async def _show(self, count: Count) -> int | None:
+        if self._asked:
+            await asyncio.sleep(_PACE.total_seconds())
         self._asked += 1
         request = CountWorkflowExecutionsRequest(
             namespace=self._client.namespace, query=count.query(self._now())

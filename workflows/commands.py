@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import Approve, ApproveAnswer
     from contracts.base import Message, sentence
     from contracts.commands import Cancel, Command, CommandName, Extend, Extended, Resolve, Taken
-    from contracts.metrics import PROOFS_REFUSED, Refused
+    from contracts.metrics import Refused
     from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
     from contracts.parks import Retry, RetryAnswer
     from contracts.receipt import Status
@@ -24,7 +24,7 @@ from workflows.approving import Approving
 from workflows.details import markdown
 from workflows.extension import Extension
 from workflows.handover import Handover
-from workflows.measuring import count, moved
+from workflows.measuring import moved, proof_refused
 from workflows.notifying import Notifying
 from workflows.parking import Parking
 from workflows.policies import ANSWERS_WITHIN
@@ -95,7 +95,7 @@ class Commands:
             _require(Prove, command)
             self._rules.prove(command)
         except ApplicationError:
-            count(PROOFS_REFUSED, reason=Refused.FORM)
+            proof_refused(Refused.FORM)
             raise
 
     @workflow.update(description="Run the parked step again, once its cause is mended")

@@ -51,6 +51,16 @@ class Prometheus:
         answer = await self._get("/api/v1/targets", {"state": "active"})
         return {one["labels"]["instance"]: one["health"] for one in answer["activeTargets"]}
 
+    async def rules(self) -> dict[str, str]:
+        """The health of every rule (`ok`, `err`, `unknown`), by its alert's name."""
+        answer = await self._get("/api/v1/rules", {})
+        return {rule["name"]: rule["health"] for group in answer["groups"] for rule in group["rules"]}
+
+    async def names(self) -> set[str]:
+        """Every metric that was ever scraped."""
+        answer = (await self._http.get("/api/v1/label/__name__/values")).json()
+        return set(answer["data"])
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self._http.aclose()
@@ -111,7 +121,7 @@ async def prometheus(
         "global": {"scrape_interval": every, "evaluation_interval": every, "scrape_timeout": every},
         "rule_files": [str(path) for path in rules],
         # Named like the worker's job of deploy/observability/prometheus.yml, which the rules speak of.
-        "scrape_configs": [{"job_name": "eject", "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [{"job_name": "eject-worker", "static_configs": [{"targets": list(targets)}]}],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
     command = (
