@@ -54,7 +54,7 @@ docs: $(READY) ## What the pages take from the code.
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
-		pyproject.toml -o requirements/worker.txt
+		pyproject.toml --extra traces -o requirements/worker.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		pyproject.toml --all-extras --group dev -o requirements/dev.txt
 

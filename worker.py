@@ -20,6 +20,7 @@ from runtime.temporal import TemporalUnreachableError, connect
 from serving.checking import check
 from serving.fitting import settings_of
 from serving.steps import activities_of, hosts_of
+from serving.watching import watching
 from serving.workers import DRAIN, make_worker
 
 log = structlog.get_logger()
@@ -52,6 +53,9 @@ async def serve(role: WorkerRole, settings: Settings) -> None:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
+        if settings.metrics_address and role is not WorkerRole.CLIENT:
+            looking = asyncio.create_task(watching(client).run())
+            stack.callback(looking.cancel)
         log.info("worker.serving", role=role, queues=list(served))
         await stop.wait()
         log.info("worker.draining", seconds=DRAIN.total_seconds())

@@ -13,9 +13,11 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from contracts.metrics import ALL
 from runtime.converter import data_converter
 from runtime.profile import read_profile, unreachable
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.tracing import interceptors
 from runtime.uses import Program
 
 
@@ -33,7 +35,9 @@ async def connect(settings: Settings | None = None, *, metrics: str | None = Non
     converter = data_converter((settings or load_settings(Program.STARTER)).codec())
     config, runtime = read_profile(), _runtime(metrics)
     try:
-        return await Client.connect(**config, data_converter=converter, runtime=runtime)
+        return await Client.connect(
+            **config, data_converter=converter, interceptors=interceptors(), runtime=runtime
+        )
     except (RuntimeError, ValueError) as error:
         raise TemporalUnreachableError(unreachable(error, config)) from None
 
@@ -46,7 +50,11 @@ def _runtime(metrics: str | None) -> Runtime:
     shown = None
     if metrics:
         shown = PrometheusConfig(
-            metrics, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+            metrics,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides={metric.name: metric.buckets for metric in ALL if metric.buckets},
         )
     try:
         return Runtime(

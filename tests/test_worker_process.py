@@ -82,9 +82,12 @@ async def test_it_refuses_to_start_without_its_search_attributes(workerless: Wor
     await temporal.workflow_service.register_namespace(request)
     env = settings_of(workerless, TEMPORAL_NAMESPACE=bare)
     sentence = await refused("custodian", env)
-    assert "EjectStage, EjectClient, EjectWindowCloses" in sentence
+    assert "EjectStage, EjectStageSince, EjectClient, EjectWindowCloses" in sentence
     (command,) = re.findall(r"`python (starter\.py register)`", sentence)
-    for told in ("Created: EjectStage, EjectClient, EjectWindowCloses.", "All search attributes were there."):
+    for told in (
+        "Created: EjectStage, EjectStageSince, EjectClient, EjectWindowCloses.",
+        "All search attributes were there.",
+    ):
         code, out, _ = await run(*command.split(), env=env)
         assert (code, out.strip()) == (0, told)
     async with worker("custodian", env) as running:
