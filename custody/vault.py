@@ -198,7 +198,7 @@ class Vault:
 
 def _remote(url: str, scheme: str, options: dict[str, str]) -> ObjectStore:
     """A store elsewhere; ValueError for an S3 endpoint without TLS that is not this machine's."""
-    client = _BOUNDED.copy()
+    client, config = _BOUNDED.copy(), options
     if scheme in ("s3", "s3a"):
         named = [options.get("endpoint"), *map(os.environ.get, _ENDPOINTS)]
         plain = [parts for parts in map(urlsplit, filter(None, named)) if parts.scheme != "https"]
@@ -206,5 +206,8 @@ def _remote(url: str, scheme: str, options: dict[str, str]) -> ObjectStore:
             raise ValueError
         # What is given here replaces AWS_ALLOW_HTTP, so nobody can allow it for another machine.
         client["allow_http"] = bool(plain)
-    config: S3Config = options  # type: ignore[assignment]  # a TypedDict of the same strings
-    return from_url(url, config=config, retry_config={"max_retries": 0}, client_options=client)
+        # An eject has a few files. The call that deletes many answers 200 where some stay, and not every
+        # store has it, or knows policies in it.
+        config = options | {"disable_bulk_delete": "true"}
+    known: S3Config = config  # type: ignore[assignment]  # a TypedDict of the same strings
+    return from_url(url, config=known, retry_config={"max_retries": 0}, client_options=client)

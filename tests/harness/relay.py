@@ -21,15 +21,8 @@ class Request:
 
     @property
     def call(self) -> str:
-        """The S3 call: get, put, list, delete (of many), delete_one."""
-        match self.method:
-            case "GET":
-                return "list" if "list-type=" in self.path else "get"
-            case "POST":
-                return "delete"
-            case "DELETE":
-                return "delete_one"
-        return self.method.lower()
+        """The S3 call: get, put, list, delete."""
+        return "list" if "list-type=" in self.path else self.method.lower()
 
 
 @dataclass(frozen=True)

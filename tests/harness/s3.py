@@ -4,7 +4,6 @@ Create-only writes and policies are enforced by the server, its files lie on dis
 started again. Nothing of it listens beyond the loopback address, and it is gone with the block.
 """
 
-import json
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import httpx
@@ -24,10 +24,13 @@ from custody.vault import Vault
 from runtime.development import ROOT, free_port
 from tests.harness.signing import signed_headers
 
-BUCKET = "vault"
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig  # exists for type checkers only
+
 REGION = "us-east-1"
 PACKAGES = "radosgw ceph-mon ceph-osd"
 POLICIES = ROOT / "deploy" / "s3"
+USERS = sorted(document.stem for document in POLICIES.glob("*.json"))
 OWNER = "owner"
 _STARTS_WITHIN = 60.0
 _ASKS_EVERY = 0.05
@@ -68,12 +71,17 @@ bluestore_block_size = 4294967296
 bluestore_block_wal_create = false
 bluestore_cache_autotune = false
 bluestore_cache_size = 67108864
+osd_client_watch_timeout = 2
 rgw_data = {folder}/rgw
+rgw_cache_enabled = false
 rgw_frontends = beast endpoint=127.0.0.1:{port}
 rgw_enable_usage_log = false
 rgw_run_sync_thread = false
 rgw_crypt_require_ssl = false
 """
+
+
+_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
 
 
 @dataclass(frozen=True)
@@ -86,16 +94,21 @@ class Keys:
 
 
 class S3Server:
-    """One running server with one bucket, and one user for each policy in `deploy/s3/`."""
+    """One running server with a bucket, and one user for each policy in `deploy/s3/`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.url = f"s3://{BUCKET}"
+        self.bucket = ""
         self._keys = {OWNER: _new_keys(OWNER)}
         self._config = folder / "ceph.conf"
         self._running: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def url(self) -> str:
+        """The vault's."""
+        return f"s3://{self.bucket}"
 
     def environment(self, user: str = OWNER) -> dict[str, str]:
         """What obstore reads from the environment of a process of this user."""
@@ -121,35 +134,46 @@ class S3Server:
         """The vault as this user opens it."""
         return Vault(url or self.url, self.options(user))
 
-    def copy(self, folder: Path) -> None:
-        """Make a folder what the bucket is: every file by its name, and no other."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        store = S3Store(BUCKET, **self.options(), client_options={"allow_http": True})  # type: ignore[arg-type]
-        for page in obstore.list(store):
+    def copy(self, folder: Path, user: str = OWNER, prefix: str | None = None) -> None:
+        """Make a folder what this user reads in the bucket or under a prefix, each file by its name."""
+        shutil.rmtree(folder / (prefix or ""), ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        plain: ClientConfig = {"allow_http": True}
+        store = S3Store(self.bucket, client_options=plain, **self.options(user))  # type: ignore[arg-type]
+        for page in obstore.list(store, prefix):
             for meta in page:
                 path = folder / meta["path"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(bytes(obstore.get(store, meta["path"]).bytes()))
 
-    def add_user(self, user: str, policy: str | None = None) -> None:
-        """A user with a policy document; without one it may do nothing in the bucket."""
+    def add_user(self, user: str) -> None:
+        """A user, who without a policy may do nothing in the bucket."""
         keys = self._keys[user] = _new_keys(user)
         query = {"uid": user, "display-name": user, "access-key": keys.access, "secret-key": keys.secret}
         self.ask("PUT", "/admin/user", query)
-        if policy is not None:
-            self.set_policy(user, policy)
 
     def set_policy(self, user: str, policy: str) -> None:
         """Give a user another policy document."""
         call = {"Action": "PutUserPolicy", "UserName": user, "PolicyName": "vault", "PolicyDocument": policy}
         self.ask("POST", "/", call, service="iam")
 
-    def keep_versions(self, bucket: str) -> None:
-        """Make a bucket that keeps every version of what is written to it and deleted from it."""
-        self.ask("PUT", f"/{bucket}")
+    def new_bucket(self) -> None:
+        """From now on another, empty bucket, with the policies of all users."""
+        self.bucket = f"vault-{token_hex(4)}"
+        self.ask("PUT", f"/{self.bucket}")
+        # Whoever writes an object owns it here, so the bucket's owner needs a policy too.
+        self.set_policy(OWNER, _ALL)
+        for user in USERS:
+            self.set_policy(user, self.policy_of(user))
+
+    def policy_of(self, user: str) -> str:
+        """A policy document of `deploy/s3/` for the bucket."""
+        return (POLICIES / f"{user}.json").read_text().replace("BUCKET", self.bucket)
+
+    def keep_versions(self) -> None:
+        """Let the bucket keep every version of what is written to it and deleted from it."""
         wanted = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-        self.ask("PUT", f"/{bucket}", {"versioning": ""}, wanted.encode())
+        self.ask("PUT", f"/{self.bucket}", {"versioning": ""}, wanted.encode())
 
     def ask(
         self,
@@ -194,9 +218,9 @@ class S3Server:
         keys = self._keys[OWNER]
         rights = ["--caps", "users=*;user-policy=*", "--access-key", keys.access, "--secret-key", keys.secret]
         self._run("radosgw-admin", "user", "create", "--uid", OWNER, "--display-name", OWNER, *rights)
-        self.ask("PUT", f"/{BUCKET}")
-        for document in sorted(POLICIES.glob("*.json")):
-            self.add_user(document.stem, policy_of(document.stem))
+        for user in USERS:
+            self.add_user(user)
+        self.new_bucket()
 
     def start(self) -> None:
         """Start the node again on the disks that it had."""
@@ -246,13 +270,6 @@ class S3Server:
                     pass
                 time.sleep(_ASKS_EVERY)
         raise AssertionError(f"the S3 server did not start: see {self.folder / 'log'}")
-
-
-def policy_of(name: str, bucket: str = BUCKET) -> str:
-    """A policy document of `deploy/s3/` for a bucket."""
-    text = (POLICIES / f"{name}.json").read_text()
-    json.loads(text)
-    return text.replace("BUCKET", bucket)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a worker finds out about its vault before it relies on it: a store that lies is refused."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,13 +47,10 @@ class Store:
         rows = "".join(f"<Contents><Key>{name}</Key>{about}</Contents>" for name in names)
         return Reply(200, f"<ListBucketResult>{rows}</ListBucketResult>".encode())
 
-    def delete(self, _: str, request: Request) -> Reply:
-        """Delete many."""
-        keys = re.findall(r"<Key>([^<]+)</Key>", request.body.decode())
-        for key in keys:
-            self.files.pop(key, None)
-        told = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-        return Reply(200, f"<DeleteResult>{told}</DeleteResult>".encode())
+    def delete(self, name: str, _: Request) -> Reply:
+        """Delete."""
+        self.files.pop(name, None)
+        return Reply(204)
 
     def _file(self, name: str) -> Reply:
         stamp = {"last-modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
@@ -115,10 +111,8 @@ class KeepsDeleted(Store):
 
     def delete(self, name: str, request: Request) -> Reply:
         """Say so and do nothing."""
-        kept = dict(self.files)
-        answer = super().delete(name, request)
-        self.files, self.gone = kept, True
-        return answer
+        self.gone = True
+        return Reply(204)
 
     def list(self, name: str, request: Request) -> Reply:
         """Nothing, after a deletion."""
