@@ -3,14 +3,11 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
 
-import httpx
 import pytest
-from google.protobuf.json_format import MessageToDict
 from pydantic import SecretStr
 from temporalio.client import Client
 
@@ -19,7 +16,7 @@ from contracts.stages import End, Stage
 from custody.keys import make_key
 from runtime.codec import EjectCodec, read_keys
 from tests.harness.codecs import TOKEN, as_setting, new_key
-from tests.harness.crowd import KINDS, Guest
+from tests.harness.crowd import KINDS, Guest, all_of
 from tests.harness.ending import complaints
 from tests.harness.fleet import Fleet, Member, fleet, plans
 from tests.harness.portal import Sandbox
@@ -29,10 +26,6 @@ from tests.harness.world import World, make_world
 EJECTS = int(os.environ.get("EJECTS", "200"))
 SEED = int(os.environ.get("SEED", "0"))
 ROUNDS = 4
-# So many at a time: more would only wait for the processors.
-AT_ONCE = 24
-
-T = TypeVar("T")
 Tell = Callable[[str, object], None]
 
 
@@ -53,20 +46,6 @@ def test_each_plan_restarts_everything_once_and_a_seed_gives_the_same() -> None:
     assert len({str(plan) for seed in range(20) for plan in plans(seed, ROUNDS)}) > 20
 
 
-async def all_of(work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Everything to its end, some at a time; what each ended in, where one failed."""
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def one(do: Callable[[], Awaitable[T]]) -> T:
-        async with places:
-            return await do()
-
-    done = await asyncio.gather(*(one(do) for do in work), return_exceptions=True)
-    if failed := [outcome for outcome in done if isinstance(outcome, Exception)]:
-        raise ExceptionGroup("ejects went otherwise", failed)
-    return [outcome for outcome in done if not isinstance(outcome, BaseException)]
-
-
 async def settled(on: Fleet, folder: Path, approver: Path) -> World:
     """Everything runs: split roles with their own secrets, a codec, signed approvals and receipts."""
     ready, keys = await on.begin(), as_setting({"a": new_key()})
@@ -81,7 +60,7 @@ async def settled(on: Fleet, folder: Path, approver: Path) -> World:
         {name: value for name, value in own.items() if name not in clients}
         | {"EJECT_APPROVERS": f'{{"grace": "{make_key(approver)}"}}'},
         {name: value for name, value in own.items() if name not in custodians},
-        keys,
+        {"EJECT_CODEC_KEYS": keys, "EJECT_CODEC_TOKEN": TOKEN},
     )
     return world
 
@@ -110,7 +89,9 @@ async def test_restart_of_everything(tmp_path: Path, record_property: Tell) -> N
                     world.sandbox.clear_faults()
                 going = asyncio.create_task(all_of([guest.leave for guest in leaving]))
                 await on.restart(plan)
-                assert await opens(on, world.client, guests[0]), "the codec server serves again"
+                assert await on.opens(world.client, guests[0].handle.id, TOKEN), (
+                    "the codec server serves again"
+                )
                 receipts |= dict(zip(leaving, await going, strict=True))
                 print(f"round {number + 1} is over after {time.monotonic() - began:.0f} s")  # noqa: T201
             wrong = {
@@ -141,16 +122,3 @@ async def ended_as(client: Client, *statuses: str) -> int:
     """How many ejects Temporal lists so."""
     query = " OR ".join(f"ExecutionStatus = '{status}'" for status in statuses)
     return (await client.count_workflows(query)).count
-
-
-async def opens(on: Fleet, client: Client, guest: Guest) -> bool:
-    """Whether the codec server opens what an eject began with."""
-    async for event in guest.handle.fetch_history_events(page_size=1):
-        (payload,) = event.workflow_execution_started_event_attributes.input.payloads
-        break
-    (plain,) = await client.data_converter.payload_codec.decode([payload])  # type: ignore[union-attr]
-    body = {"payloads": [MessageToDict(payload)]}
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        auth = {"Authorization": f"Bearer {TOKEN}"}
-        answer = await http.post(f"{on.codec_url}/decode", json=body, headers=auth)
-    return bool(answer.json() == {"payloads": [MessageToDict(plain)]})

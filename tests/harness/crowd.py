@@ -1,10 +1,12 @@
 """Ejects of every kind, each brought to its stage, left there, and taken to its right end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from temporalio.testing import TimeSkipper
 
@@ -29,6 +31,9 @@ HELD_BY: Mapping[Stage, str] = {
     Stage.COMPLETING: "complete_client",
     Stage.CLOSING: "enable_eject",
 }
+# So many at a time: more would only wait for the processors.
+_AT_ONCE = 24
+T = TypeVar("T")
 _CLAIMED = (Stage.AWAITING_PROOF, Stage.UNRESOLVED, Stage.COMPLETING)
 
 
@@ -102,6 +107,15 @@ class Guest(Walker):
         """The owner's part."""
         await self._reach(Stage.AWAITING_CLAIM, times=times)
         await self._prove(self.world.proofs(await self._claim()))
+
+    async def prove_after_a_forgery(self) -> None:
+        """The owner's part, after somebody whose proofs are by no key of the wallets; those are refused."""
+        await self._reach(Stage.AWAITING_CLAIM)
+        proofs = self.world.proofs(await self._claim())
+        forged = tuple(proof.model_copy(update={"signature": "0" * 130}) for proof in proofs.proofs)
+        with suppress(starter.EjectError):
+            raise AssertionError(await self.world.prove(self.customer, Prove(proofs=forged)))
+        await self._prove(proofs)
 
     async def approve(self) -> None:
         """A signed approval."""
@@ -236,3 +250,17 @@ KINDS = (
     Kind(Stage.PARKED, End.CANCELLED, Guest.cancel),
     Kind(Stage.CLOSING, End.CANCELLED, nothing),
 )
+
+
+async def all_of(work: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Everything to its end, some at a time; what each ended in, where one failed."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(do: Callable[[], Awaitable[T]]) -> T:
+        async with places:
+            return await do()
+
+    done = await asyncio.gather(*(one(do) for do in work), return_exceptions=True)
+    if failed := [outcome for outcome in done if isinstance(outcome, Exception)]:
+        raise ExceptionGroup("ejects went otherwise", failed)
+    return [outcome for outcome in done if not isinstance(outcome, BaseException)]

@@ -13,8 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import httpx
+from google.protobuf.json_format import MessageToDict
+from temporalio.client import Client
+
 from runtime.development import ROOT
-from tests.harness.codecs import TOKEN, UI
+from tests.harness.codecs import UI
 from tests.harness.ground import kept_port
 from tests.harness.processes import environment
 from tests.harness.temporal import server_command
@@ -89,39 +93,49 @@ class Fleet:
         """Temporal's."""
         return f"127.0.0.1:{self.ports[Member.SERVER]}"
 
-    @property
-    def codec_url(self) -> str:
-        """The codec server's."""
-        return f"http://127.0.0.1:{self.ports[Member.CODEC]}"
-
-    async def begin(self) -> dict[str, str]:
+    async def begin(self, log_level: str = "error") -> dict[str, str]:
         """Start server and sandbox; what the sandbox says of itself."""
         state = ("--db-filename", str(self.folder / "temporal.db"))
         quick = ("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL")
-        server = server_command(self.ports[Member.SERVER], (), "--log-level", "error", *state, *quick)
+        server = server_command(self.ports[Member.SERVER], (), "--log-level", log_level, *state, *quick)
         self._keep(Member.SERVER, "Server:", *server)
         sandbox = ("--port", str(self.ports[Member.SANDBOX]), "--state", str(self.folder / "sandbox.sqlite"))
-        python = (sys.executable, "-m", "sandbox", "--log-level", "error", *sandbox)
+        python = (sys.executable, "-m", "sandbox", "--log-level", log_level, *sandbox)
         self._keep(Member.SANDBOX, '"custodian_api_key"', *python)
         await asyncio.gather(*(self.members[member].start() for member in self.members))
-        ready: dict[str, str] = json.loads(self.members[Member.SANDBOX].log.read_bytes().splitlines()[0])
+        said = self.members[Member.SANDBOX].log.read_text().splitlines()
+        ready: dict[str, str] = json.loads(next(line for line in said if line.startswith("{")))
         return ready
 
-    async def serve(self, custodian: Mapping[str, str], client: Mapping[str, str], keys: str) -> None:
-        """Start a worker of each role with its settings, and the codec server with these keys."""
+    async def serve(
+        self, custodian: Mapping[str, str], client: Mapping[str, str], codec: Mapping[str, str]
+    ) -> None:
+        """Start a worker of each role and the codec server, each with its own settings."""
         for member, own in ((Member.CUSTODIAN, custodian), (Member.CLIENT, client)):
             command = (sys.executable, "worker.py", "--role", str(member))
             self._keep(member, "worker.serving", *command, env=environment(**own))
-        codec = environment(
-            EJECT_CODEC_KEYS=keys,
-            EJECT_CODEC_TOKEN=TOKEN,
-            EJECT_CODEC_ORIGINS=json.dumps([UI]),
-            EJECT_CODEC_ADDRESS=f"127.0.0.1:{self.ports[Member.CODEC]}",
-        )
-        self._keep(Member.CODEC, "codec_server.serving", sys.executable, "codec_server.py", env=codec)
-        await asyncio.gather(
-            *(self.members[m].start() for m in (Member.CUSTODIAN, Member.CLIENT, Member.CODEC))
-        )
+        at = {
+            "EJECT_CODEC_ORIGINS": json.dumps([UI]),
+            "EJECT_CODEC_ADDRESS": f"127.0.0.1:{self.ports[Member.CODEC]}",
+        }
+        server = (sys.executable, "codec_server.py")
+        self._keep(Member.CODEC, "codec_server.serving", *server, env=environment(**at, **codec))
+        serving = (Member.CUSTODIAN, Member.CLIENT, Member.CODEC)
+        await asyncio.gather(*(self.members[member].start() for member in serving))
+
+    async def opens(self, client: Client, workflow_id: str, token: str) -> bool:
+        """Whether the codec server opens what a workflow began with."""
+        async for event in client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1):
+            sealed = list(event.workflow_execution_started_event_attributes.input.payloads)
+            break
+        codec = client.data_converter.payload_codec
+        assert codec
+        plain, asked = await codec.decode(sealed), {"Authorization": f"Bearer {token}"}
+        body, expected = [{"payloads": [MessageToDict(one) for one in few]} for few in (sealed, plain)]
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            url = f"http://127.0.0.1:{self.ports[Member.CODEC]}/decode"
+            answer = await http.post(url, json=body, headers=asked)
+        return body != expected and bool(answer.json() == expected)
 
     async def restart(self, plan: "Plan") -> None:
         """Restart everything once, as planned; returns when everything serves again."""

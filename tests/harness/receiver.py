@@ -37,6 +37,11 @@ class Receiver:
         order = sorted(self.taken, key=lambda notice: int(notice.rpartition("-")[2]))
         return [self.taken[notice]["type"].removeprefix("eject.") for notice in order]
 
+    async def told_of(self, *types: str) -> None:
+        """Wait until each of these was told, of any eject."""
+        async with asyncio.timeout(60), self.changed:
+            await self.changed.wait_for(lambda: set(types) <= set(self.types()))
+
     async def until(self, *types: str) -> None:
         """Wait until just these were told."""
         async with asyncio.timeout(60), self.changed:
