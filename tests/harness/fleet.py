@@ -135,7 +135,7 @@ class Fleet:
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             url = f"http://127.0.0.1:{self.ports[Member.CODEC]}/decode"
             answer = await http.post(url, json=body, headers=asked)
-        return body != expected and bool(answer.json() == expected)
+        return body != expected and answer.is_success and bool(answer.json() == expected)
 
     async def restart(self, plan: "Plan") -> None:
         """Restart everything once, as planned; returns when everything serves again."""
