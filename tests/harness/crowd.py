@@ -11,9 +11,11 @@ from typing import TypeVar
 from temporalio.testing import TimeSkipper
 
 import starter
+from contracts.approvals import Approve
 from contracts.owner import Prove
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
+from ejects.approvers import sign
 from tests.harness.portal import Customer
 from tests.harness.roads import Walker, patiently
 from tests.harness.world import World
@@ -119,7 +121,14 @@ class Guest(Walker):
 
     async def approve(self) -> None:
         """A signed approval."""
-        await self._approve()
+        told = await patiently(lambda: self.world.told(self.customer))
+        signature = sign(self._approver, told, told.request_digest, "grace")
+        command = Approve(by="grace", why="known", digest=told.request_digest, signature=signature)
+        await self._given(
+            lambda: starter.approve(self.world.client, self.customer.client_id, command),
+            "has approved already",
+            "No approval is awaited",
+        )
 
     async def prove(self) -> None:
         """The proofs of the claim that was made before."""
@@ -155,10 +164,18 @@ class Guest(Walker):
             except starter.NoAnswerError:
                 raise
             except starter.EjectError as refused:
+                if "could not be verified in time" in str(refused):  # the worker died over it
+                    raise TimeoutError from refused
                 if not any(words in str(refused) for words in already):
                     raise
 
         await patiently(once)
+
+    async def _prove(self, proofs: Prove) -> None:
+        await self._given(
+            lambda: self.world.prove(self.customer, proofs),
+            *("is proven already", "No proof is awaited", "No eject"),
+        )
 
     async def _follow(self, stage: Stage | End, times: int) -> None:
         if self.kind.stage is not Stage.PARKED:

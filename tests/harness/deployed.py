@@ -137,7 +137,8 @@ async def deployment(folder: Path, fleet: Fleet, s3: S3Server) -> AsyncIterator[
             "codec_token": secrets.token_hex(32),
             "codec_keys": keys,
         }
-        public = {name: own[name] for name in ("EJECT_PORTAL_URL", "EJECT_ENCLAVE_URL", "TEMPORAL_NAMESPACE")}
+        ours = {f"EJECT_{name.upper()}" for name in values} | {"EJECT_VAULT_URL", "EJECT_CLIENT_RECIPIENT"}
+        public = {name: value for name, value in own.items() if name not in ours}
         public |= {"TEMPORAL_ADDRESS": front, "EJECT_PRODUCTION": "true", "EJECT_LOG_LEVEL": "DEBUG"}
         public |= tls_of(authority, mine)
         more = {
