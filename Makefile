@@ -50,13 +50,14 @@ histories: $(READY) ## What the workflow does in each scenario; KEEP=name keeps 
 
 docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.messages
+	@$(BIN)/python -m docs.settings
 	@$(BIN)/python -m docs.contradictions
 	@$(BIN)/python -m docs.reliability
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
-		pyproject.toml --extra codec -o requirements/worker.txt
+		pyproject.toml --extra codec --extra traces -o requirements/worker.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		pyproject.toml --all-extras --group dev -o requirements/dev.txt
 

@@ -29,6 +29,7 @@ from runtime import logs
 from runtime.codec import CodecError, EjectCodec
 from runtime.process import run
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.uses import Program
 
 # Temporal takes no payload above 2 MiB; the UI asks for those of one page at a time.
 LARGEST_BODY = 8 * 1024 * 1024
@@ -142,7 +143,6 @@ def listen(address: str) -> socket.socket:
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings.require("codec_keys", "codec_token")
     app = make_app(settings.codec(), settings.codec_token or SecretStr(""), settings.codec_origins)
     config = uvicorn.Config(
         app,
@@ -170,7 +170,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main() -> None:
     """Serve the Temporal UI and CLI until SIGTERM. Exit code 2 when something must be set first."""
-    settings = load_settings()
+    settings = load_settings(Program.CODEC_SERVER)
     logs.configure(settings.log_level)
     serve(settings)
 

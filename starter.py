@@ -32,6 +32,7 @@ from ejects.approvers import sign
 from ejects.deposits import deposit, deposit_api_key
 from ejects.offline import offline
 from ejects.registering import register
+from ejects.resealing import Resealed, reseal
 from ejects.service import (
     EjectError,
     EjectHandle,
@@ -53,15 +54,18 @@ from ejects.showing import table, watch
 from ejects.sweeping import Swept, sweep
 from ejects.visibility import Listed, ejects
 from runtime.codec import CodecError
+from runtime.fitting import fit
 from runtime.process import run
-from runtime.settings import Settings, SettingsError, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from runtime.temporal import TemporalUnreachableError, connect
+from runtime.uses import Program
 
 __all__ = [
     "EjectError",
     "EjectHandle",
     "Listed",
     "NoAnswerError",
+    "Resealed",
     "Swept",
     "approve",
     "cancel",
@@ -75,6 +79,7 @@ __all__ = [
     "handle_of",
     "prove",
     "register",
+    "reseal",
     "resolve",
     "retry",
     "stages",
@@ -121,8 +126,7 @@ def _deposit(
     ] = False,
 ) -> None:
     """Seal a client's signing shares (the JSON that generate answered) into the vault, or its API key."""
-    settings = load_settings()
-    settings.require("vault_url", "client_recipient")
+    settings = load_settings(Program.DEPOSIT)
     put, secret = deposit_api_key if api_key else deposit, SecretStr(file.read())
     asyncio.run(put(_vault(settings), client, secret, str(settings.client_recipient)))
     what = "API key" if api_key else "signing shares"
@@ -296,7 +300,7 @@ def _sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; remove nothing.")] = False,
 ) -> None:
     """Remove what ended or vanished ejects left in the vault, and list deposits older than 30 days."""
-    vault = _vault(load_settings())
+    vault = _vault(load_settings(Program.SWEEP, Program.STARTER))
     found = _connected(lambda temporal: sweep(temporal, vault, remove=not dry_run))
     for name in found.left_behind:
         typer.echo(f"{'left behind' if dry_run else 'removed'}\t{name}")
@@ -304,8 +308,22 @@ def _sweep(
         typer.echo(f"old deposit\t{name}")
 
 
+@app.command("reseal")
+def _reseal(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; seal nothing.")] = False,
+) -> None:
+    """Seal anew what was deposited to an earlier identity; with the client role's settings."""
+    settings = load_settings(Program.RESEAL)
+    fit(WorkerRole.CLIENT, settings)
+    identities, recipient = settings.client_identity or SecretStr(""), str(settings.client_recipient)
+    found = asyncio.run(reseal(_vault(settings), identities, recipient, write=not dry_run))
+    for name in found.earlier:
+        typer.echo(f"{'sealed to an earlier identity' if dry_run else 'sealed anew'}\t{name}")
+    for name in found.unreadable:
+        typer.echo(f"opens with no identity of ours\t{name}")
+
+
 def _vault(settings: Settings) -> Vault:
-    settings.require("vault_url")
     try:
         return Vault(str(settings.vault_url))
     except ValueError as error:

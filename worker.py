@@ -15,10 +15,13 @@ from activities.errors import unexpected
 from ejects.registering import lacking
 from runtime import logs
 from runtime.process import run
-from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
+from runtime.settings import Settings, SettingsError, WorkerRole
 from runtime.temporal import TemporalUnreachableError, connect
+from serving.checking import check
+from serving.fitting import settings_of
 from serving.health import Health, answering
 from serving.steps import activities_of, hosts_of
+from serving.watching import watching
 from serving.workers import DRAIN, make_worker
 
 log = structlog.get_logger()
@@ -35,7 +38,6 @@ async def require_search_attributes(client: Client) -> None:
 
 async def serve(role: WorkerRole, settings: Settings) -> None:
     """Serve the role's queues until SIGTERM or SIGINT, then let attempts under way finish."""
-    settings.fit(role)
     async with answering(settings.health_address) as health:
         await _serve(role, settings, health)
 
@@ -57,6 +59,9 @@ async def _serve(role: WorkerRole, settings: Settings, health: Health) -> None:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:
             log.warning("worker.sees_both_halves", advice="for development only: run two roles instead")
+        if settings.metrics_address and role is not WorkerRole.CLIENT:
+            looking = asyncio.create_task(watching(client).run())
+            stack.callback(looking.cancel)
         health.ready = True
         log.info("worker.serving", role=role, queues=list(served))
         await stop.wait()
@@ -73,11 +78,18 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     role: Annotated[WorkerRole, typer.Option(help="Which half of the keys this worker may see.")],
-) -> None:
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Try out all that this role needs, a line for each; serve nobody.")
+    ] = False,
+) -> int:
     """Serve ejects until SIGTERM. Exit code 0 after a drain, 2 when something must be set first."""
-    settings = load_settings()
+    if check_only:
+        logs.configure("ERROR")
+        return asyncio.run(check(role, typer.echo))
+    settings = settings_of(role)
     logs.configure(settings.log_level)
     asyncio.run(serve(role, settings))
+    return 0
 
 
 def _ended(error: Exception) -> tuple[int, str]:

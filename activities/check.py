@@ -62,7 +62,8 @@ def guarded(what: Check, demanded: Guards) -> tuple[Guards, list[str]]:
     if guards.requesters and what.requested_by not in guards.requesters:
         problems.append(f"{what.requested_by} may not ask for ejects: see EJECT_REQUESTERS")
     others = [name for name in guards.approvers if name != what.requested_by]
-    if guards.approvers and guards.approvals > len(others):
+    # Once they were given, it does not matter who of them has gone since.
+    if guards.approvers and guards.approvals > len(others) and not what.approved:
         problems.append(
             f"{guards.approvals} approvals are needed, and {len(others)} approvers beside the requester set"
         )

@@ -18,22 +18,25 @@ heartbeat: headers that drip would hold the slots of this role until no eject go
 
 @dataclass(frozen=True)
 class SendNoticeStep:
-    """Custodian role; knows no share. Whatever the receiver answers but 2xx is tried again."""
+    """Custodian role; knows no share. Whatever the receiver answers but 2xx is tried again.
+
+    With several secrets a notice has a signature by each, as Standard Webhooks says for their rotation.
+    """
 
     http: httpx.AsyncClient
     url: str
-    webhook: Webhook
+    webhooks: tuple[Webhook, ...]
     within: float = WITHIN
 
     @activity.defn(name="send_notice")
     async def send_notice(self, what: Notice) -> NoticeSent:
-        """POST the notice with its id, the time of this attempt, and the signature over both and the body."""
+        """POST the notice with its id, the time of this attempt, and a signature by each secret."""
         body = what.body()
         sent_at = datetime.now(UTC)  # receivers compare it with their own clocks
         headers = {
             "webhook-id": what.id,
             "webhook-timestamp": str(int(sent_at.timestamp())),
-            "webhook-signature": self.webhook.sign(what.id, sent_at, body),
+            "webhook-signature": " ".join(one.sign(what.id, sent_at, body) for one in self.webhooks),
             "content-type": "application/json",
         }
         try:

@@ -50,13 +50,25 @@ class ApproveAnswer(Result):
     needed: int
 
 
-class ApprovalCheck(Result):
-    """A signed approval as it is verified: public data only."""
+class ApprovalGiven(Result):
+    """A signed approval as it was given: public data only."""
 
     by: str
-    key: ApproverKey
     text: str
     signature: str
+
+
+class ApprovalCheck(ApprovalGiven):
+    """A signed approval, and the key by which it has to be."""
+
+    key: ApproverKey
+
+
+class ApprovalVerified(Result):
+    """What is wrong with a signed approval, or the key by which it is right."""
+
+    problems: tuple[str, ...] = ()
+    key: ApproverKey | None = None
 
 
 def approval_text(*, eject_id: str, client_id: str, digest: str, by: str) -> str:

@@ -122,8 +122,13 @@ def canonical_json(value: Any) -> bytes:
 
 def sentence(error: ValidationError) -> str:
     """Say what is wrong with a message in one sentence that names each field and never its value."""
-    parts = []
+    return "; ".join(f"{field}: {problem}" for field, problem in problems(error))
+
+
+def problems(error: ValidationError) -> list[tuple[str, str]]:
+    """What is wrong with a message: each field by its dotted name, and what it should be, never its value."""
+    found = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         field = ".".join(_shown(step) for step in problem["loc"]) or "message"
-        parts.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)
+        found.append((field, problem["msg"].removeprefix("Value error, ")))
+    return found

@@ -75,8 +75,8 @@ RULES: dict[Failure, Rule] = {
     ),
     Failure.DEPOSIT_UNREADABLE: Rule(
         False,
-        "deposit again what cannot be read, this client's own (`starter.py deposit`, "
-        "`--api-key` for the API key), then retry",
+        "deposit again what cannot be read, this client's own (`starter.py deposit`, `--api-key` for the "
+        "API key), or put the identity back that it was sealed to, then retry",
     ),
     Failure.SHARE_UNREADABLE: Rule(
         False, "ask Portal why its share is not in the documented form, then retry"

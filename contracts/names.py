@@ -24,6 +24,7 @@ class Attribute(StrEnum):
     """The search attributes that an eject writes. Never encrypted, so ids and times only."""
 
     STAGE = "EjectStage"
+    STAGE_SINCE = "EjectStageSince"
     CLIENT = "EjectClient"
     WINDOW_CLOSES = "EjectWindowCloses"
 

@@ -16,7 +16,7 @@ CompletedPairs = dict[Id, tuple[Id, ...]]
 
 
 class Check(Result):
-    """Read-only: is this client fit to leave?"""
+    """Read-only: is this client fit to leave? `approved` once the approvals were given."""
 
     client_id: Id
     recipient: str
@@ -25,6 +25,7 @@ class Check(Result):
     requested_by: str = ""
     approvals: int = 0
     cooling_off: timedelta = timedelta(0)
+    approved: bool = False
 
 
 class Checked(Result):

@@ -15,7 +15,7 @@ class Deposits:
     """Deposits as the client role opens them; read anew for each attempt, so that a person can mend them."""
 
     vault: Vault
-    identity: SecretStr
+    identities: SecretStr
 
     async def signing_shares(self, client_id: str) -> SecretStr:
         """The body of the client's generate reply."""
@@ -31,4 +31,4 @@ class Deposits:
         sealed = await self.vault.read(name)
         if sealed is None:
             raise StepError(Failure.DEPOSIT_MISSING, missing)
-        return open_deposit(sealed, self.identity)
+        return open_deposit(sealed, self.identities)

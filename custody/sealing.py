@@ -1,7 +1,8 @@
-"""Sealing with age: halves to the owner's recipient, deposits to the client role's identity."""
+"""Sealing with age: halves to the owner's recipient, deposits to an identity of the client role."""
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 import pyrage
 from pydantic import SecretStr, ValidationError
@@ -23,21 +24,23 @@ def is_recipient(text: str) -> bool:
     return True
 
 
-def recipient_of(identity: SecretStr) -> str:
-    """The public key of an age identity; ValueError where it is none."""
-    return str(_key(identity).to_public())
+def recipients_of(identities: SecretStr) -> tuple[str, ...]:
+    """The public key of each age identity in a text; ValueError where a line is none, or there is none."""
+    return tuple(str(key.to_public()) for key in _keys(identities))
 
 
-def _key(identity: SecretStr) -> pyrage.x25519.Identity:
-    """An identity as a line, or as the file that `age-keygen` and the device write."""
-    lines = identity.get_secret_value().split("\n")
-    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    # What is no ASCII may not be encodable, and that error would hold the text.
-    text = "".join(keys) if identity.get_secret_value().isascii() else ""
+def _keys(identities: SecretStr) -> list[pyrage.x25519.Identity]:
+    """Identities one on a line, or as the file that `age-keygen` and the device write."""
+    text = identities.get_secret_value()
+    lines = [line.strip() for line in text.split("\n") if not line.startswith("#")]
     try:
-        return pyrage.x25519.Identity.from_str(text)
+        # What is no ASCII may not be encodable, and that error would hold the text.
+        keys = [pyrage.x25519.Identity.from_str(line) for line in lines if line] if text.isascii() else []
     except pyrage.IdentityError:
-        raise ValueError("is not an age identity (AGE-SECRET-KEY-1...)") from None
+        keys = []
+    if not keys:
+        raise ValueError("is not an age identity (AGE-SECRET-KEY-1...), or several, one on a line")
+    return keys
 
 
 def _seal(plain: bytes, recipient: str) -> str:
@@ -92,11 +95,27 @@ def seal_deposit(plain: SecretStr, recipient: str) -> bytes:
     return _seal(plain.get_secret_value().encode(), recipient).encode()
 
 
-def open_deposit(sealed: bytes, identity: SecretStr) -> SecretStr:
-    """Open a deposit with the client role's identity; `StepError` where it was sealed to another."""
+def open_deposit(sealed: bytes, identities: SecretStr) -> SecretStr:
+    """Open a deposit with any of the client role's identities; `StepError` where it was sealed to another."""
+    return _opened(sealed, _keys(identities))
+
+
+def open_unless_to(sealed: bytes, identities: SecretStr, recipient: str) -> SecretStr | None:
+    """Open a deposit that was sealed to an earlier identity; None where `recipient` is whom it is sealed to.
+
+    An age file does not name whom it is sealed to: only opening it tells. `StepError` where none opens it.
+    """
+    keys = _keys(identities)
+    with suppress(StepError):
+        _opened(sealed, [key for key in keys if str(key.to_public()) == recipient])
+        return None
+    return _opened(sealed, keys)
+
+
+def _opened(sealed: bytes, keys: list[pyrage.x25519.Identity]) -> SecretStr:
     try:
-        return SecretStr(bytes(pyrage.decrypt(sealed, [_key(identity)])).decode())
+        return SecretStr(bytes(pyrage.decrypt(sealed, keys)).decode())
     except (pyrage.DecryptError, UnicodeDecodeError):
         raise StepError(
-            Failure.DEPOSIT_UNREADABLE, "The deposit was not sealed to this worker's client identity"
+            Failure.DEPOSIT_UNREADABLE, "The deposit was sealed to no identity in EJECT_CLIENT_IDENTITY"
         ) from None

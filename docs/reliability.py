@@ -59,6 +59,13 @@ def _kills() -> Iterator[str]:
         ended right. `-`: the step has no such moment."""
     )
     yield kills(kept("chaos").get("kills", {})) + "\n"
+    restarts = kept("chaos").get("restarts", {})
+    yield _said(
+        f"""Restart of everything (`tests/test_restarts.py`): {restarts.get("ejects", 0)} ejects in all
+        stages, and the server, the sandbox, both workers and the codec server ended and started
+        {restarts.get("rounds", 0)} times over in random order, some together: each ended as
+        planned. {kept("chaos").get("passed", {}).get("test_restarts.py", 0)} passed."""
+    )
     yield _said(
         f"""A window of a month with 20 restarts of the worker and 3 of the server in it
         (`tests/test_month.py`): an eject whose owner comes on the last day ends `ejected`, one

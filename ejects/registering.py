@@ -13,11 +13,18 @@ from workflows import attributes
 
 async def lacking(client: Client) -> list[str]:
     """The names of the search attributes that the namespace lacks or has with another type."""
+    missing, mistyped = await compared(client)
+    return missing + mistyped
+
+
+async def compared(client: Client) -> tuple[list[str], list[str]]:
+    """The names of the search attributes that the namespace lacks, and of those with another type."""
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    known = dict(listed.custom_attributes)
-    return [key.name for key in attributes.ALL if int(known.get(key.name, 0)) != int(key.indexed_value_type)]
+    known = {name: int(kind) for name, kind in listed.custom_attributes.items()}
+    wrong = [key.name for key in attributes.ALL if known.get(key.name) != int(key.indexed_value_type)]
+    return [name for name in wrong if name not in known], [name for name in wrong if name in known]
 
 
 async def register(client: Client) -> list[str]:

@@ -113,6 +113,8 @@ COMPLETE_WALLET = Call(
 )
 BACK_UP = Call("back up", "POST", "/v1/backup", MpcSharesReply, ids=_ENCLAVE_IDS)
 
+CALLS = tuple(value for value in list(globals().values()) if isinstance(value, Call))
+
 
 @dataclass(frozen=True)
 class RawReply:

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-import uuid
+import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from contracts.failures import Failure, StepError
 from portal.calls import Call, RawReply, decide
 from portal.profiles import DIRECT, Profile
 from portal.replies import Reply
+from portal.watching import watcher
 
 R = TypeVar("R", bound=Reply)
 
@@ -32,10 +34,17 @@ def portal_client(base_url: str, *, enclave: bool = False) -> httpx.AsyncClient:
     """An httpx client as Portal needs it: no proxy from the environment, no redirects, bounded phases."""
     return httpx.AsyncClient(
         base_url=base_url,
+        verify=_trusted(),
         trust_env=False,
         follow_redirects=False,
         timeout=_ENCLAVE_TIMEOUT if enclave else _TIMEOUT,
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that are trusted; reading them takes longer than all else of opening a client."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def whole(timeout: httpx.Timeout) -> float | None:
@@ -58,46 +67,51 @@ async def send(
     profile: Profile = DIRECT,
 ) -> R:
     """Make one call and read its answer; every failure, transport's included, is raised as `StepError`."""
-    places = {name: quote(value, safe="") for name, value in (ids or {}).items()}
-    path = call.path.format_map({"clients": profile.clients} | places)
-    trace = str(uuid.uuid4())
     secret = credential.get_secret_value()
     if not _CREDENTIAL.fullmatch(secret):
         # Sent as it is, it would look like a lost reply for ever, or end in an error that holds it.
         raise StepError(
             Failure.CREDENTIAL_REJECTED, f"The credential for '{call.name}' is not one: copy it again"
         )
-    headers = {
-        **profile.credential(secret),
-        "X-Portal-Trace-Id": trace,
-        # A few compressed bytes could unfold into all of a worker's memory.
-        "Accept-Encoding": "identity",
-    }
-    try:
-        async with (
-            asyncio.timeout(whole(http.timeout)),
-            http.stream(call.method, path, params=query, json=body, headers=headers) as response,
-        ):
-            reply = RawReply(
-                response.status_code,
-                {name.lower(): value for name, value in response.headers.items()},
-                await _body(call, response),
+    places = {name: quote(value, safe="") for name, value in (ids or {}).items()}
+    path = call.path.format_map({"clients": profile.clients} | places)
+    with watcher.get()(call.name) as exchange:
+        headers = {
+            **profile.credential(secret),
+            "X-Portal-Trace-Id": exchange.trace,
+            # A few compressed bytes could unfold into all of a worker's memory.
+            "Accept-Encoding": "identity",
+        }
+        try:
+            async with (
+                asyncio.timeout(whole(http.timeout)),
+                http.stream(call.method, path, params=query, json=body, headers=headers) as response,
+            ):
+                exchange.status = response.status_code
+                reply = RawReply(
+                    response.status_code,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    await _body(call, response),
+                )
+            answer = decide(call, reply, _date(reply), profile)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            failed = StepError(
+                Failure.PORTAL_UNAVAILABLE,
+                f"Portal could not be reached for '{call.name}': {_innermost(error)}",
             )
-        return decide(call, reply, _date(reply), profile)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        failed = StepError(
-            Failure.PORTAL_UNAVAILABLE,
-            f"Portal could not be reached for '{call.name}': {_innermost(error)}",
-        )
-    except (httpx.HTTPError, TimeoutError) as error:
-        # The request may have arrived: nobody knows whether it was done.
-        failed = StepError(
-            Failure.REPLY_LOST, f"Portal's answer to '{call.name}' was lost: {type(error).__name__}"
-        )
-    except StepError as known:
-        failed = StepError(known.failure, known.sentence, known.retry_after)
+        except (httpx.HTTPError, TimeoutError) as error:
+            # The request may have arrived: nobody knows whether it was done.
+            failed = StepError(
+                Failure.REPLY_LOST, f"Portal's answer to '{call.name}' was lost: {type(error).__name__}"
+            )
+        except StepError as known:
+            failed = StepError(known.failure, known.sentence, known.retry_after)
+        else:
+            exchange.answered = True
+            return answer
+        exchange.failure = failed.failure
     # Not raised up there, where all that it came from would hang on it, a body of Portal's too.
-    raise StepError(failed.failure, f"{failed.sentence} (trace {trace})", failed.retry_after)
+    raise StepError(failed.failure, f"{failed.sentence} (trace {exchange.trace})", failed.retry_after)
 
 
 def _innermost(error: BaseException) -> str:

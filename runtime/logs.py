@@ -7,15 +7,23 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
 
+from runtime.tracing import here
+
 
 def _where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Say for which eject a line was written."""
+    """Say for which eject a line was written, and in which trace."""
     if workflow.in_workflow():
         info = workflow.info()
         event.update(workflow_id=info.workflow_id, run_id=info.run_id)
     elif activity.in_activity():
         at = activity.info()
-        event.update(workflow_id=at.workflow_id, activity=at.activity_type, attempt=at.attempt)
+        event.update(
+            workflow_id=at.workflow_id,
+            run_id=at.workflow_run_id,
+            activity=at.activity_type,
+            attempt=at.attempt,
+        )
+    event.update(here())
     return event
 
 

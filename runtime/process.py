@@ -10,6 +10,8 @@ from typing import NoReturn
 
 import typer
 
+from runtime import tracing
+
 _PR_SET_DUMPABLE = 4
 
 
@@ -27,6 +29,7 @@ def leave(code: int) -> NoReturn:
     The Temporal client's threads can abort an interpreter that finalises while they run (exit codes 134
     and 139 after the work is done), so it is not finalised.
     """
+    tracing.flush()
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()

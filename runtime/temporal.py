@@ -4,7 +4,6 @@ import logging
 from functools import cache
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -14,8 +13,12 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
+from contracts.metrics import ALL
 from runtime.converter import data_converter
+from runtime.profile import read_profile, unreachable
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.tracing import interceptors
+from runtime.uses import Program
 
 
 class TemporalUnreachableError(Exception):
@@ -29,19 +32,14 @@ async def connect(settings: Settings | None = None, *, metrics: str | None = Non
     plain text by forgetting them. `metrics` is the host:port at which this process shows its metrics to
     Prometheus.
     """
-    converter = data_converter((settings or load_settings()).codec())
+    converter = data_converter((settings or load_settings(Program.STARTER)).codec())
+    config, runtime = read_profile(), _runtime(metrics)
     try:
-        config = ClientConfig.load_client_connect_config()
-    except (RuntimeError, ValueError, OSError):
-        raise SettingsError("Temporal's profile cannot be read: see TEMPORAL_PROFILE and its file") from None
-    config.setdefault("target_host", "localhost:7233")
-    try:
-        return await Client.connect(**config, data_converter=converter, runtime=_runtime(metrics))
-    except RuntimeError:
-        raise TemporalUnreachableError(
-            f"Temporal does not answer at {config['target_host']}, or not with these credentials: "
-            "start it, or set TEMPORAL_ADDRESS"
-        ) from None
+        return await Client.connect(
+            **config, data_converter=converter, interceptors=interceptors(), runtime=runtime
+        )
+    except (RuntimeError, ValueError) as error:
+        raise TemporalUnreachableError(unreachable(error, config)) from None
 
 
 @cache
@@ -52,7 +50,11 @@ def _runtime(metrics: str | None) -> Runtime:
     shown = None
     if metrics:
         shown = PrometheusConfig(
-            metrics, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+            metrics,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides={metric.name: metric.buckets for metric in ALL if metric.buckets},
         )
     try:
         return Runtime(

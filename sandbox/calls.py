@@ -1,5 +1,6 @@
 """How a Portal call is served: faults, who calls, the work, one commit with its journal line, the reply."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from sandbox.portal import Portal
 from sandbox.replies import Answer
 
 B = TypeVar("B", bound=BaseModel)
+
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 class Surface(Enum):
@@ -51,7 +54,7 @@ class Reply:
 
 @dataclass
 class Call:
-    """One authenticated call in progress. `client_id` and `wallet_id` are what the journal will name."""
+    """One authenticated call in progress. The ids are what the journal will name."""
 
     portal: Portal
     path: Mapping[str, str]
@@ -60,6 +63,7 @@ class Call:
     now: datetime
     client_id: str | None
     wallet_id: str | None = None
+    trace: str | None = None
 
     def body(self, model: type[B]) -> B:
         """Read the body; an absent one counts as an empty object."""
@@ -123,15 +127,15 @@ async def serve(route: Route, portal: Portal, request: Request) -> Response:
         return Response(status_code=400)  # nobody is left to read it
     # At the gateway `Authorization` counts for nothing: it must not even name a client.
     token = request.headers.get(gateway.HEADER) if route.surface is Surface.GATEWAY else _bearer(request)
-    path = dict(request.path_params)
+    path, trace = dict(request.path_params), _trace(request)
     named = path.get("clientId") or credentials.client_of(portal.store, token, portal.clock.now())
     fault = portal.faults.take(route.call, named)
     if fault is not None and (instead := await fault.before(request)) is not None:
-        _note(portal, route, instead.status_code, named, path.get("walletId"), fault=fault.kind)
+        place = path.get("walletId")
+        _note(portal, route, instead.status_code, named, place, fault=fault.kind, trace=trace)
         return instead
-    call = Call(
-        portal, path, dict(request.query_params), raw, portal.clock.now(), named, path.get("walletId")
-    )
+    query, now = dict(request.query_params), portal.clock.now()
+    call = Call(portal, path, query, raw, now, named, path.get("walletId"), trace)
     has_header = "authorization" in request.headers
     if fault is None:
         return _perform(route, call, token, has_header=has_header, fault=None)
@@ -157,6 +161,7 @@ def _perform(route: Route, call: Call, token: str | None, *, has_header: bool, f
             call.wallet_id,
             effect=effect,
             fault=fault,
+            trace=call.trace,
         )
     return response
 
@@ -181,6 +186,12 @@ def _bearer(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
+def _trace(request: Request) -> str | None:
+    """The caller's trace id where it has the documented form; other text could be anything."""
+    given = request.headers.get("x-portal-trace-id", "")
+    return given if _UUID4.fullmatch(given) else None
+
+
 def _note(
     portal: Portal,
     route: Route,
@@ -190,6 +201,7 @@ def _note(
     *,
     effect: str | None = None,
     fault: str | None = None,
+    trace: str | None = None,
 ) -> None:
-    line = journal.Line(route.call, route.surface.via, client_id, wallet_id, status, effect, fault)
+    line = journal.Line(route.call, route.surface.via, client_id, wallet_id, status, effect, fault, trace)
     journal.write(portal.store, portal.clock.now(), line)

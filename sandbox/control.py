@@ -1,5 +1,7 @@
 """What Portal does not have: calls under `/_sandbox` with which tests and demos steer the whole sandbox."""
 
+from typing import Literal
+
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
@@ -8,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox import journal
 from sandbox.clock import stamp
 from sandbox.control_common import ControlError, Strict, body_of, portal_of
+from sandbox.credentials import CUSTODIAN_KEY, GATEWAY_KEY, rolled_key
 from sandbox.faults import FaultSpec
 from sandbox.routes import CALLS
 from sandbox.switches import SWITCHES, Switches
@@ -70,6 +73,20 @@ async def add_fault(request: Request) -> Response:
 async def clear_faults(request: Request) -> Response:
     """Forget all planned faults."""
     return JSONResponse({"cleared": portal_of(request).faults.clear()})
+
+
+class Roll(Strict):
+    """Whose key is rolled: Portal's of the custodian, or the gateway's."""
+
+    key: Literal["custodian", "gateway"]
+
+
+@router.post("/roll")
+async def roll_key(request: Request) -> Response:
+    """Roll a key of the custodian's: answer a new one, and take the one before no more."""
+    wanted = await body_of(request, Roll)
+    name = CUSTODIAN_KEY if wanted.key == "custodian" else GATEWAY_KEY
+    return JSONResponse({"key": rolled_key(portal_of(request).store, name)})
 
 
 @router.get("/switches")

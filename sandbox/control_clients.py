@@ -13,6 +13,7 @@ from sandbox.bodies import Moment
 from sandbox.clients import find_client, find_wallet, make_client, make_wallet, wallets_of
 from sandbox.clock import stamp
 from sandbox.control_common import ControlError, Strict, body_of, portal_of
+from sandbox.credentials import rolled_client_key
 from sandbox.keys import CURVES
 from sandbox.portal import Portal
 from sandbox.showing import show_client
@@ -92,6 +93,16 @@ async def change_client(request: Request) -> Response:
         added = _apply(portal, client_id, change)
         shown = show_client(portal.store, _client(portal, client_id))
     return JSONResponse({"client": shown.model_dump(exclude_unset=True), "added_wallet": added})
+
+
+@router.post("/clients/{client_id}/roll")
+async def roll_client_key(request: Request) -> Response:
+    """Roll a client's own API key: answer a new one, and take the one before no more."""
+    portal, client_id = portal_of(request), request.path_params["client_id"]
+    with portal.store.transaction():
+        _client(portal, client_id)
+        key = rolled_client_key(portal.store, client_id, portal.clock.now())
+    return JSONResponse({"client_api_key": key})
 
 
 @router.post("/clients/{client_id}/sign")

@@ -18,11 +18,24 @@ CUSTODIAN_KEY = "custodian_api_key"
 GATEWAY_KEY = "gateway_api_key"
 
 
-def kept_key(store: Store, name: str, given: str | None) -> str:
-    """Answer a key of the custodian's: the one given, or the one this state has had from its start."""
-    key = given or store.setting(name) or new_token()
+def kept_key(store: Store, name: str, given: str | None = None) -> str:
+    """Answer a key of the custodian's: the one given, or the one this state has had."""
+    if given is None and (kept := store.setting(name)):
+        return kept
+    return rolled_key(store, name, given)
+
+
+def rolled_key(store: Store, name: str, given: str | None = None) -> str:
+    """Give the custodian another key, the one given or a new one; the one before works no more."""
+    key = given or new_token()
     store.set_setting(name, key)
     return key
+
+
+def rolled_client_key(store: Store, client_id: str, now: datetime) -> str:
+    """Give a client another API key; the one before works no more."""
+    store.run("DELETE FROM credentials WHERE client_id = ? AND kind = 'key'", client_id)
+    return issue(store, client_id, "key", now)
 
 
 def is_custodian(key: str, token: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.clock import stamp
 from sandbox.store import Store
 
-FILTERS = ("call", "via", "client_id", "wallet_id", "status", "effect", "fault")
+FILTERS = ("call", "via", "client_id", "wallet_id", "status", "effect", "fault", "trace")
 
 _MATCHES = {"effect": "instr(' ' || effect || ' ', ' ' || ? || ' ') > 0"}
 
@@ -16,7 +16,7 @@ _MATCHES = {"effect": "instr(' ' || effect || ' ', ' ' || ? || ' ') > 0"}
 @dataclass(frozen=True)
 class Line:
     """One call: `via` is `portal` or `gateway`, `effect` names what it changed (one word, or more between
-    blanks), `fault` the kind of fault that met it.
+    blanks), `fault` the kind of fault that met it, `trace` the caller's `X-Portal-Trace-Id`.
     """
 
     call: str
@@ -26,12 +26,13 @@ class Line:
     status: int
     effect: str | None
     fault: str | None
+    trace: str | None
 
 
 def write(store: Store, at: datetime, line: Line) -> None:
     """Add a line; inside a transaction it is committed with what the call changed."""
-    columns = "at, call, via, client_id, wallet_id, status, effect, fault"
-    sql = f"INSERT INTO journal ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (words of this module)
+    columns = "at, call, via, client_id, wallet_id, status, effect, fault, trace"
+    sql = f"INSERT INTO journal ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 (words of this module)
     store.run(sql, stamp(at), *astuple(line))
 
 

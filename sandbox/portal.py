@@ -16,8 +16,16 @@ class Portal:
     store: Store
     clock: Clock
     faults: Faults
-    custodian_key: str
-    gateway_key: str
+
+    @property
+    def custodian_key(self) -> str:
+        """The custodian's API key, as it is now."""
+        return kept_key(self.store, CUSTODIAN_KEY)
+
+    @property
+    def gateway_key(self) -> str:
+        """The gateway's key, as it is now."""
+        return kept_key(self.store, GATEWAY_KEY)
 
     def switch(self, name: str) -> bool:
         """Say whether a switch is on; all are off at first."""
@@ -33,10 +41,6 @@ def open_portal(
 ) -> Portal:
     """Open the state file, or a state in memory, and all that lives in it."""
     store = Store(state)
-    return Portal(
-        store,
-        Clock(store),
-        Faults(store),
-        kept_key(store, CUSTODIAN_KEY, custodian_key),
-        kept_key(store, GATEWAY_KEY, gateway_key),
-    )
+    kept_key(store, CUSTODIAN_KEY, custodian_key)
+    kept_key(store, GATEWAY_KEY, gateway_key)
+    return Portal(store, Clock(store), Faults(store))

@@ -30,13 +30,14 @@ CREATE TABLE IF NOT EXISTS faults (
     seq INTEGER PRIMARY KEY, call TEXT NOT NULL, client_id TEXT, times INTEGER NOT NULL, spec TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, call TEXT NOT NULL, via TEXT NOT NULL,
-    client_id TEXT, wallet_id TEXT, status INTEGER NOT NULL, effect TEXT, fault TEXT);
+    client_id TEXT, wallet_id TEXT, status INTEGER NOT NULL, effect TEXT, fault TEXT,
+    trace TEXT);
 CREATE INDEX IF NOT EXISTS journal_of_client ON journal (client_id);
 """
 COMPLETED = "'completed', 'STORED_CLIENT_BACKUP_SHARE', 'STORED_CLIENT_BACKUP_SHARE_KEY'"
 """The words in which a pair's status says that it is completed, as SQL."""
 
-_VERSION = 2  # of the tables above: with every change to them it grows by one
+_VERSION = 3  # of the tables above: with every change to them it grows by one
 
 
 class Store:

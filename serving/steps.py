@@ -5,9 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from activities.back_up import BackUpStep
 from activities.check import CheckStep
@@ -21,18 +19,17 @@ from activities.release import ReleaseStep
 from activities.restore_backup import RestoreBackupStep
 from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
-from activities.verify import verify, verify_approval
+from activities.verify import VerifyApprovalStep, verify
 from contracts.names import TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
-from custody.keys import read_key
-from custody.sealing import recipient_of
-from custody.vault import Vault
 from portal.client import Clients
 from portal.custodian import CustodianApi
 from portal.hosts import Hosts, open_hosts
 from portal.profiles import PROFILES
-from runtime.settings import ClientCredential, Settings, SettingsError, WorkerRole
+from runtime.fitting import fit
+from runtime.settings import ClientCredential, Settings, WorkerRole
+from serving.fitting import identities_of, receipt_key_of, vault_of, webhooks_of
 
 
 def hosts_of(settings: Settings) -> AbstractAsyncContextManager[Hosts]:
@@ -49,11 +46,8 @@ def activities_of(
     role: WorkerRole, settings: Settings, hosts: Hosts
 ) -> dict[TaskQueue, list[Callable[..., Any]]]:
     """The steps of a role with what they need, by queue; `SettingsError` for a missing or wrong setting."""
-    settings.fit(role)
-    try:
-        vault = Vault(str(settings.vault_url))
-    except ValueError as error:
-        raise SettingsError(f"EJECT_VAULT_URL {error}") from None
+    fit(role, settings)
+    vault = vault_of(settings)
     profile = PROFILES[settings.provider]
     portal = CustodianApi(hosts.custodian, settings.custodian_api_key or SecretStr(""), profile)
     queues: dict[TaskQueue, list[Callable[..., Any]]] = {}
@@ -70,17 +64,12 @@ def activities_of(
             PurgeStep(vault).purge,
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
-            verify_approval,
+            VerifyApprovalStep(settings.approvers).verify_approval,
             *notices_of(settings, hosts.portal),
         ]
         queues[TaskQueue.NEXUS] = []
     if role is not WorkerRole.CUSTODIAN:
-        identity = settings.client_identity or SecretStr("")
-        try:
-            recipient_of(identity)
-        except ValueError as error:
-            raise SettingsError(f"EJECT_CLIENT_IDENTITY {error}") from None
-        deposits = Deposits(vault, identity)
+        deposits = Deposits(vault, identities_of(settings))
         strict = settings.credential(role) is ClientCredential.STRICT
         clients = Clients(hosts.portal, hosts.enclave, deposits.api_key if strict else portal.mint_session)
         queues[TaskQueue.CLIENT] = [
@@ -94,22 +83,9 @@ def activities_of(
     return queues
 
 
-def receipt_key_of(settings: Settings) -> Ed25519PrivateKey | None:
-    """The key that signs receipts, None where none is set; `SettingsError` where it is no such key."""
-    if settings.receipt_key is None:
-        return None
-    try:
-        return read_key(settings.receipt_key.get_secret_value().encode())
-    except ValueError as error:
-        raise SettingsError(f"EJECT_RECEIPT_KEY {error}") from None
-
-
 def notices_of(settings: Settings, http: httpx.AsyncClient) -> list[Callable[..., Any]]:
-    """The step that sends notices, where there is a receiver; `SettingsError` where the secret is none."""
-    if settings.notify_url is None:
+    """The step that sends notices, where there is a receiver."""
+    webhooks = webhooks_of(settings)
+    if settings.notify_url is None or not webhooks:
         return []
-    try:
-        webhook = Webhook((settings.notify_secret or SecretStr("")).get_secret_value())
-    except (ValueError, RuntimeError, EmptyWebhookSecretError):
-        raise SettingsError("EJECT_NOTIFY_SECRET is not a Standard Webhooks secret (whsec_...)") from None
-    return [SendNoticeStep(http, settings.notify_url, webhook).send_notice]
+    return [SendNoticeStep(http, settings.notify_url, webhooks).send_notice]

@@ -12,6 +12,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.errors import ActivityBoundary
 from contracts.names import DEPLOYMENT, TaskQueue
 from ejects.nexus_service import EjectHandler
+from serving.observing import Observing, meter_of, show_from_nought
 from workflows.eject import Eject
 from workflows.notice import EjectNotice
 
@@ -33,6 +34,8 @@ def make_worker(
 
     With a build id it gets work once an operator has made that version the current one (docs/operating.md).
     """
+    meter = meter_of(client)
+    show_from_nought(meter, queue, [activity.__name__ for activity in activities])
     return Worker(
         client,
         task_queue=queue,
@@ -41,7 +44,7 @@ def make_worker(
         activities=activities,
         deployment_config=deployment_of(build_id) if build_id else None,
         nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
-        interceptors=[ActivityBoundary()],
+        interceptors=[Observing(meter), ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,
         sticky_queue_schedule_to_start_timeout=STICKY,
     )

@@ -35,9 +35,9 @@ MUTANTS = (
     Mutant(
         name="both_roles_in_production",
         guards="promise 3",
-        file="runtime/settings.py",
-        old='wrong.append("--role all sees both halves of every key: run one worker of each role")',
-        new="pass",
+        file="runtime/fitting.py",
+        old="    if role is WorkerRole.ALL:\n        yield (",
+        new="    if role is None:\n        yield (",
         test="tests/test_two_roles.py::test_production_refuses_what_is_for_development",
     ),
     Mutant(

@@ -14,7 +14,10 @@ import worker
 from contracts.failures import RULES
 from contracts.stages import End, Stage
 from device.cli import app as device_app
+from docs import settings
+from runtime.profile import VARIABLES
 from runtime.settings import Settings
+from runtime.uses import ROLES, uses_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -66,10 +69,23 @@ def test_every_command_in_the_readme_parses(line: str) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    """The table has all settings that do something."""
-    for name in Settings.model_fields:
-        assert f"`EJECT_{name.upper()}`" in README
+def test_the_page_of_settings_is_that_of_the_model() -> None:
+    """`make docs` writes it; every setting and every variable of Temporal's has a row that says something."""
+    assert settings.PAGE.read_text() == settings.page()
+    rows = dict(re.findall(r"^\| `([A-Z_*]+)` \| (.+?) \|", settings.page(), re.M))
+    assert set(rows) >= {f"EJECT_{name.upper()}" for name in Settings.model_fields} | {*VARIABLES}
+    bare = {name for name, field in Settings.model_fields.items() if not field.description}
+    assert bare == set(), "a setting without a description"
+
+
+def test_the_readme_names_only_settings_that_there_are() -> None:
+    """And all that a worker cannot start without, or production demands."""
+    named = set(re.findall(r"\bEJECT_([A-Z_]+)\b", README))
+    assert named <= {name.upper() for name in Settings.model_fields} | {"SECRETS_DIR"}
+    needed = {
+        name for name, field in Settings.model_fields.items() if set(uses_of(field).needed) & set(ROLES)
+    }
+    assert {name.upper() for name in needed} <= named
 
 
 def test_every_stage_and_every_park_has_its_row() -> None:

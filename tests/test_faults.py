@@ -151,7 +151,7 @@ TOLD = Notice(
 
 
 async def _sent(http: httpx.AsyncClient, within: float) -> Any:
-    step = SendNoticeStep(http, "https://receiver.test/hooks", Webhook("whsec_c2VjcmV0"), within=within)
+    step = SendNoticeStep(http, "https://receiver.test/hooks", (Webhook("whsec_c2VjcmV0"),), within=within)
     try:
         return await run(step.send_notice, TOLD)
     except StepError as error:

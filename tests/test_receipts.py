@@ -14,7 +14,7 @@ from contracts.owner import Prove
 from contracts.stages import End, Stage
 from custody.signing import sha256
 from runtime.settings import Settings, SettingsError
-from serving.steps import receipt_key_of
+from serving.fitting import receipt_key_of
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run
 from tests.harness.world import World

@@ -204,12 +204,17 @@ async def test_another_clients_api_key_marks_nobody(workerless: World) -> None:
 
 
 CODEC = as_setting({"a": new_key()})
-ALL = "--role all sees both halves of every key: run one worker of each role"
-FILE = "a file:// vault is one user's on one machine: use s3://"
-SIMPLE = "EJECT_CLIENT_CREDENTIAL=simple needs the custodian's key: use strict"
-NOT_CLIENTS = "EJECT_CUSTODIAN_API_KEY is not for the client role: leave it out"
-NO_RECEIPTS = "EJECT_RECEIPT_KEY is not for the client role: leave it out"
-NOT_CUSTODIANS = "EJECT_CLIENT_IDENTITY is not for the custodian role: leave it out"
+ALL = "Production refuses --role all, which sees both halves of every key: run one of each role"
+FILE = "EJECT_VAULT_URL: production refuses a file:// vault, one user's on one machine: use s3://"
+SIMPLE = "EJECT_CLIENT_CREDENTIAL: production refuses simple, which needs the custodian's key: use strict"
+NOT_CLIENTS, NO_RECEIPTS, NOT_CUSTODIANS = (
+    f"{secret} is not for the {role} role: production refuses it, leave it out"
+    for secret, role in (
+        ("EJECT_CUSTODIAN_API_KEY", "client"),
+        ("EJECT_RECEIPT_KEY", "client"),
+        ("EJECT_CLIENT_IDENTITY", "custodian"),
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +222,8 @@ NOT_CUSTODIANS = "EJECT_CLIENT_IDENTITY is not for the custodian role: leave it 
     [
         ("all", (), {}, [ALL, FILE, SIMPLE]),
         ("all", (), {"EJECT_VAULT_URL": S3, "EJECT_CLIENT_CREDENTIAL": "strict"}, [ALL]),
-        ("client", (), {"EJECT_CLIENT_CREDENTIAL": "simple"}, [FILE, SIMPLE, NO_RECEIPTS]),
-        ("client", (), {"EJECT_VAULT_URL": S3}, [NOT_CLIENTS, NO_RECEIPTS]),
+        ("client", (), {"EJECT_CLIENT_CREDENTIAL": "simple"}, [FILE, NO_RECEIPTS, SIMPLE]),
+        ("client", (), {"EJECT_VAULT_URL": S3}, [NO_RECEIPTS, NOT_CLIENTS]),
         ("client", ONLY_CUSTODIANS, {}, [FILE]),
         ("custodian", (), {"EJECT_VAULT_URL": S3}, [NOT_CUSTODIANS]),
         ("custodian", ONLY_CLIENTS, {}, [FILE]),
@@ -227,10 +232,10 @@ NOT_CUSTODIANS = "EJECT_CLIENT_IDENTITY is not for the custodian role: leave it 
 async def test_production_refuses_what_is_for_development(
     workerless: World, role: str, without: tuple[str, ...], other: dict[str, str], wrong: list[str]
 ) -> None:
-    """All of it in one sentence, before anything is connected to."""
+    """All of it, a line for each, before anything is connected to."""
     where = {"TEMPORAL_ADDRESS": NOWHERE, "EJECT_PRODUCTION": "true", "EJECT_CODEC_KEYS": CODEC}
-    told = await refused(role, settings_of(workerless, *without, **(where | other)))
-    assert told == "Production settings refuse this: " + "; ".join(wrong)
+    told = await refused(role, settings_of(workerless, *without, **(where | other)), lines=len(wrong))
+    assert told.split("\n") == wrong
 
 
 @pytest.mark.parametrize(("role", "without"), [("client", ONLY_CUSTODIANS), ("custodian", ONLY_CLIENTS)])

@@ -59,19 +59,19 @@ def settings_of(world: World, *without: str, **other: str) -> dict[str, str]:
     return environment(**(own | other))
 
 
-def one_sentence(error: str) -> str:
-    """What a program said, when it was one line and no traceback."""
+def one_sentence(error: str, lines: int = 1) -> str:
+    """What a program said, when it was one line, or so many, and no traceback."""
     assert error.endswith("\n"), error
-    assert error.count("\n") == 1, error
+    assert error.count("\n") == lines, error
     assert "Traceback" not in error
     return error.strip()
 
 
-async def refused(role: str, env: Mapping[str, str]) -> str:
-    """The one sentence with which a worker refuses to start, with exit code 2 and nothing else."""
+async def refused(role: str, env: Mapping[str, str], lines: int = 1) -> str:
+    """What a worker says when it refuses to start, a line or so many, with exit code 2 and nothing else."""
     code, out, error = await run("worker.py", "--role", role, env=env)
     assert (code, out) == (2, ""), (code, out, error)
-    return one_sentence(error)
+    return one_sentence(error, lines)
 
 
 async def test_it_refuses_to_start_without_its_search_attributes(workerless: World, temporal: Client) -> None:
@@ -82,9 +82,12 @@ async def test_it_refuses_to_start_without_its_search_attributes(workerless: Wor
     await temporal.workflow_service.register_namespace(request)
     env = settings_of(workerless, TEMPORAL_NAMESPACE=bare)
     sentence = await refused("custodian", env)
-    assert "EjectStage, EjectClient, EjectWindowCloses" in sentence
+    assert "EjectStage, EjectStageSince, EjectClient, EjectWindowCloses" in sentence
     (command,) = re.findall(r"`python (starter\.py register)`", sentence)
-    for told in ("Created: EjectStage, EjectClient, EjectWindowCloses.", "All search attributes were there."):
+    for told in (
+        "Created: EjectStage, EjectStageSince, EjectClient, EjectWindowCloses.",
+        "All search attributes were there.",
+    ):
         code, out, _ = await run(*command.split(), env=env)
         assert (code, out.strip()) == (0, told)
     async with worker("custodian", env) as running:
@@ -100,10 +103,13 @@ async def test_it_refuses_to_start_without_its_search_attributes(workerless: Wor
         ("all", ["EJECT_VAULT_URL", "EJECT_CUSTODIAN_API_KEY", "EJECT_CLIENT_IDENTITY"]),
     ],
 )
-async def test_it_names_all_missing_settings_at_once(role: str, missing: list[str]) -> None:
-    """A role names every setting it lacks, before it looks for Temporal."""
-    sentence = await refused(role, environment(TEMPORAL_ADDRESS=NOWHERE))
-    assert sentence == "Set " + ", ".join(missing)
+async def test_it_names_all_that_is_wrong_at_once(role: str, missing: list[str]) -> None:
+    """A role names every setting that it lacks or cannot read, Temporal's too, before it looks for that."""
+    wrong = {"EJECT_LOG_LEVEL": "loud", "TEMPORAL_CONFIG_FILE": "/nowhere.toml"}
+    env = environment(TEMPORAL_ADDRESS=NOWHERE, **wrong)
+    told = await refused(role, env, lines=len(missing) + len(wrong))
+    named = [re.split(r"[: ]", line)[0] for line in told.split("\n")]
+    assert named == ["EJECT_LOG_LEVEL", *missing, "TEMPORAL_CONFIG_FILE"]
 
 
 async def test_it_refuses_a_wrong_identity_without_repeating_it(workerless: World) -> None:
@@ -114,12 +120,10 @@ async def test_it_refuses_a_wrong_identity_without_repeating_it(workerless: Worl
 
 
 async def test_it_speaks_plain_http_to_this_machine_only(workerless: World) -> None:
-    """An address of another machine without TLS is refused, every one of them in the same sentence."""
+    """An address of another machine without TLS is refused, every one of them at once."""
     wrong = {"EJECT_PORTAL_URL": "http://portal.example/api/v3", "EJECT_ENCLAVE_URL": "http://10.0.0.1"}
-    sentence = await refused("all", settings_of(workerless, **wrong))
-    assert "portal_url" in sentence
-    assert "enclave_url" in sentence
-    assert "https://" in sentence
+    told = await refused("all", settings_of(workerless, **wrong), lines=2)
+    assert [line.partition(": must begin with https://")[0] for line in told.split("\n")] == list(wrong)
 
 
 @pytest.mark.parametrize("role", ["custodian", "client"])

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import Approve, ApproveAnswer
     from contracts.base import Message, sentence
     from contracts.commands import Cancel, Command, CommandName, Extend, Extended, Resolve, Taken
+    from contracts.metrics import Refused
     from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
     from contracts.parks import Retry, RetryAnswer
     from contracts.receipt import Status
@@ -23,6 +24,7 @@ from workflows.approving import Approving
 from workflows.details import markdown
 from workflows.extension import Extension
 from workflows.handover import Handover
+from workflows.measuring import moved, proof_refused
 from workflows.notifying import Notifying
 from workflows.parking import Parking
 from workflows.policies import ANSWERS_WITHIN
@@ -53,6 +55,8 @@ class Commands:
     _notifying: Notifying
     _rules: Rules
     _shown: tuple[Stage | End, datetime | None] | None
+    _standing: Stage | End
+    _since: datetime
 
     @workflow.update(description="Agree to the request with this digest")
     async def approve(self, command: Approve) -> ApproveAnswer:
@@ -87,8 +91,12 @@ class Commands:
 
     @prove.validator
     def _may_prove(self, command: Prove) -> None:
-        _require(Prove, command)
-        self._rules.prove(command)
+        try:
+            _require(Prove, command)
+            self._rules.prove(command)
+        except ApplicationError:
+            proof_refused(Refused.FORM)
+            raise
 
     @workflow.update(description="Run the parked step again, once its cause is mended")
     async def retry(self, command: Retry) -> RetryAnswer:
@@ -204,8 +212,12 @@ class Commands:
         if self._shown is None or self._shown[0] is not showing[0]:
             self._notifying.tell_of(showing[0])
         self._shown = showing
+        if self._standing is not showing[0]:
+            moved(self._standing, showing[0], workflow.now() - self._since)
+            self._standing, self._since = showing[0], workflow.now()
         values: list[SearchAttributeUpdate[Any]] = [
             attributes.STAGE.value_set(showing[0]),
+            attributes.STAGE_SINCE.value_set(self._since),
             attributes.CLIENT.value_set(self._record.request.client_id),
         ]
         if self._window.closes:

@@ -55,6 +55,7 @@ class Eject(Commands):
         request = EjectRequest.model_validate(request)
         self._record = Record(workflow.info().first_execution_run_id, request, workflow.now())
         self._state = State()
+        self._standing, self._since = self._state.stage, workflow.now()
         self._steps = Parking(lambda: self._state.stage, self._show)
         self._window = Window()
         self._fetching = Fetching(self._record, self._steps, self._window)
@@ -122,6 +123,7 @@ class Eject(Commands):
                 requested_by=request.requested_by,
                 approvals=request.approvals,
                 cooling_off=request.cooling_off,
+                approved=self._record.approved is not None,
             ),
         )
         self._record.wallets = found.wallets

@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.verify import verify
+    from contracts.metrics import Refused
     from contracts.names import Role, released_name
     from contracts.owner import (
         Claim,
@@ -30,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.wallets import Wallet
     from contracts.window import RELEASE_GRACE
 
+from workflows.measuring import proof_refused
 from workflows.parking import Parking
 from workflows.policies import ANSWERS_WITHIN, RELEASE, VERIFY_ONCE, VERIFY_TIMEOUT
 from workflows.record import Record
@@ -148,6 +150,7 @@ class Handover:
             self._verifying -= 1
         if problems:
             self._bad_proofs += 1
+            proof_refused(Refused.WRONG)
             raise refusal("; ".join(problems))
         return ProveAnswer(proven=tuple(self._record.proofs), awaited=self.awaited)
 

@@ -12,9 +12,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from contracts.base import Result, sentence
     from contracts.failures import RULES, Failure
+    from contracts.metrics import PARKED
     from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
     from contracts.stages import Stage
     from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, Step
+
+from workflows.measuring import count
 
 I = TypeVar("I")  # noqa: E741 (what goes in)
 O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
@@ -133,6 +136,7 @@ class Parking:
             mend=trouble.mend,
             since=workflow.now(),
         )
+        count(PARKED, step=step.name, failure=trouble.failure)
         workflow.logger.warning(
             "eject.step_parked", extra={"step": step.name, "failure": trouble.failure, "park": number}
         )

@@ -187,3 +187,5 @@ DELETE_DEPOSIT: Step[DeleteDeposit, DepositDeleted] = Step(
     "Delete the deposited signing shares",
     queue=TaskQueue.CLIENT,
 )
+
+STEPS = tuple(value for value in list(globals().values()) if isinstance(value, Step))

@@ -10,6 +10,7 @@ from contracts.names import TaskQueue
 from custody.keys import make_key
 from device.identity import Identity
 from runtime.development import ROOT
+from runtime.fitting import fit
 from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
 from serving.steps import activities_of, hosts_of
 from tests.deploy.manifests import FOLDER, PODS, SECRETS, WORKERS, Pod, of_kind, read
@@ -127,7 +128,7 @@ async def test_a_role_serves_with_what_its_pod_has(
         assert activities_of(WorkerRole(role), settings, hosts)
     (other,) = set(WORKERS) - {role}
     with pytest.raises(SettingsError):
-        settings.fit(WorkerRole(other))
+        fit(WorkerRole(other), settings)
 
 
 def test_the_codec_server_has_what_it_asks_for(

@@ -26,7 +26,7 @@ class Ground:
         self.folder = folder
         self.more: dict[str, str] = {}
         self._closing = closing
-        self._ports = _kept_port(), _kept_port()
+        self._ports = kept_port(), kept_port()
         self._server: Process | None = None
         self._sandbox: Process | None = None
         self.worker: Process | None = None
@@ -81,7 +81,7 @@ class Ground:
         return await self._closing.enter_async_context(running)
 
 
-def _kept_port() -> int:
+def kept_port() -> int:
     """A free port below those of outgoing connections, which could take it while its server is away."""
     for _ in range(100):
         port = 20_000 + secrets.randbelow(12_000)

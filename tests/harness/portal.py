@@ -63,6 +63,20 @@ class Sandbox:
         """Forget planned faults."""
         self._http.delete("/_sandbox/faults").raise_for_status()
 
+    def roll_key(self, key: str = "custodian") -> SecretStr:
+        """Roll a key of the custodian's at Portal, or at the `gateway`; the old one works no more."""
+        rolled = SecretStr(self._post("/_sandbox/roll", {"key": key})["key"])
+        if key == "custodian":
+            self.custodian_key = rolled
+        else:
+            self.gateway_key = rolled
+        return rolled
+
+    def roll_api_key(self, customer: Customer) -> Customer:
+        """Roll a client's own API key; the client with the new one."""
+        rolled = self._post(f"/_sandbox/clients/{customer.client_id}/roll", {})
+        return Customer(customer.client_id, SecretStr(rolled["client_api_key"]), customer.generate_response)
+
     def change(self, client_id: str, **what: Any) -> None:
         """Change a client behind everybody's back."""
         self._post(f"/_sandbox/clients/{client_id}", what)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from runtime.development import free_port
 
@@ -37,6 +37,11 @@ class Receiver:
         order = sorted(self.taken, key=lambda notice: int(notice.rpartition("-")[2]))
         return [self.taken[notice]["type"].removeprefix("eject.") for notice in order]
 
+    async def told_of(self, *types: str) -> None:
+        """Wait until each of these was told, of any eject."""
+        async with asyncio.timeout(60), self.changed:
+            await self.changed.wait_for(lambda: set(types) <= set(self.types()))
+
     async def until(self, *types: str) -> None:
         """Wait until just these were told."""
         async with asyncio.timeout(60), self.changed:
@@ -61,7 +66,10 @@ class Receiver:
             }
             body = (await reader.readexactly(int(headers["content-length"]))).decode()
             status = self.answers.pop(0) if self.answers else 204
-            told = Webhook(self.secret).verify(body, headers)
+            try:
+                told = Webhook(self.secret).verify(body, headers)
+            except WebhookVerificationError:
+                status = 401
             async with self.changed:
                 self.bodies.append(head + body)
                 if status == 204:

@@ -8,6 +8,7 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.errors import ActivityBoundary
+from contracts.approvals import ApprovalVerified
 from contracts.base import Result
 from contracts.notices import NoticeSent
 from contracts.owner import Verified
@@ -17,14 +18,22 @@ from workflows import policies
 RESULTS: dict[str, type[Result]] = {
     **{step.name: step.answer for step in vars(policies).values() if isinstance(step, policies.Step)},
     "verify": Verified,
-    "verify_approval": Verified,
+    "verify_approval": ApprovalVerified,
     "send_notice": NoticeSent,
 }
 
 LIST = ROOT / "tests/results.txt"
 
 # Fields that may be missing and yet say, by being there, what a step has found.
-MEANING = frozenset({"Checked.wallets", "Checked.problems", "Checked.ejected_at", "Verified.problems"})
+MEANING = frozenset(
+    {
+        "Checked.wallets",
+        "Checked.problems",
+        "Checked.ejected_at",
+        "Verified.problems",
+        "ApprovalVerified.problems",
+    }
+)
 
 Shape = Callable[[BaseModel], dict[str, Any]]
 

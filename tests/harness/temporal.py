@@ -55,6 +55,8 @@ def server_command(port: int, namespaces: Iterable[str], *more: str) -> list[str
     for setting in (
         "frontend.WorkflowTimeSkippingEnabled=true",
         "frontend.WorkflowPauseEnabled=true",
+        # Tests list again and again until the list has caught up.
+        "frontend.namespaceRPS.visibility=5000",
         *SERVER_SETTINGS,
     ):
         command += ["--dynamic-config-value", setting]

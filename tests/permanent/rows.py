@@ -153,7 +153,7 @@ def of_the_deposit() -> Iterator[Row]:
     spoil = partial(spoilt, signing_shares_file)
     missing = "No signing shares were deposited for client {client}"
     yield row(Failure.DEPOSIT_MISSING, missing, partial(spoil, gone))
-    sealed = "The deposit was not sealed to this worker's client identity"
+    sealed = "The deposit was sealed to no identity in EJECT_CLIENT_IDENTITY"
     yield row(unreadable, sealed, partial(spoil, sealed_to_nobody))
     yield row(unreadable, sealed, partial(spoil, damaged))
     none = "The deposited signing shares are not the body of a generate reply"
@@ -167,7 +167,7 @@ def of_the_api_key(step: Step[Any, Any], call: Call[Any], other: Failure, told: 
     row, spoil = partial(Row, step, "the API key", strict=True), partial(spoilt, api_key_file)
     missing = "No API key was deposited for client {client}"
     yield row(Failure.DEPOSIT_MISSING, missing, partial(spoil, gone))
-    sealed = "The deposit was not sealed to this worker's client identity"
+    sealed = "The deposit was sealed to no identity in EJECT_CLIENT_IDENTITY"
     yield row(Failure.DEPOSIT_UNREADABLE, sealed, partial(spoil, sealed_to_nobody))
     none = f"The credential for '{call.name}' is not one: copy it again"
     yield row(Failure.CREDENTIAL_REJECTED, none, partial(spoil, partial(sealed_to_the_role, f"{SECRET}\n")))

@@ -174,19 +174,19 @@ def _failures(value: Any) -> Iterator[bytes]:
 def _written(place: Place) -> Channels:
     """What the server's file and the logs hold once everything has ended."""
     return {
-        "the database": [*_cells(place.database), *(path.read_bytes() for path in _files(place.database))],
+        "the database": [*cells(place.database), *(path.read_bytes() for path in files(place.database))],
         "the workers' logs": [room.log.read_bytes() for room in place.rooms.values() if room.log.exists()],
         "the sandbox's log": [place.sandbox_log.read_bytes()],
         "the server's log": [place.server_log.read_bytes()],
     }
 
 
-def _files(database: Path) -> list[Path]:
+def files(database: Path) -> list[Path]:
     """The file as it lies there, with its journal: what was deleted and not overwritten stands there too."""
     return sorted(database.parent.glob(database.name + "*"))
 
 
-def _cells(database: Path) -> Iterator[bytes]:
+def cells(database: Path) -> Iterator[bytes]:
     """Every row: a long cell lies in pieces in the file."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as server:
         tables = [name for (name,) in server.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

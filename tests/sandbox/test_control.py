@@ -1,13 +1,14 @@
 """The journal, the clock, faults, and changes to a client."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from sandbox.routes import CALLS
-from tests.sandbox.harness import CLIENTS, ME, Box
+from tests.sandbox.harness import CLIENTS, GATEWAY, ME, Box
 
 
 async def walk(box: Box) -> tuple[str, list[str]]:
@@ -252,3 +253,20 @@ async def test_changes_are_checked_and_done_as_one(box: Box) -> None:
     nobody = await box.http.post("/_sandbox/clients/nobody", json={})
     assert [reply.status_code for reply in (typo, wallet, nobody)] == [400, 404, 404]
     assert await box.read(owner.client_id) == before
+
+
+async def test_keys_are_rolled(box: Box) -> None:
+    """The custodian's, the gateway's and a client's: what is answered works, what was before does not."""
+    owner, other = await box.seed(), await box.seed()
+    for key in ("custodian", "gateway"):
+        rolled = (await box.control("roll", {"key": key}))["key"]
+        again = replace(box, **{f"{key}_key": rolled})
+        for asking, status in ((box, 401), (again, 200)):
+            ask = asking.gateway("GET", f"{GATEWAY}/{owner.client_id}") if key == "gateway" else None
+            reply = await (ask or asking.custodian("GET", f"{CLIENTS}/{owner.client_id}"))
+            assert reply.status_code == status
+    mine = (await box.control(f"clients/{owner.client_id}/roll", {}))["client_api_key"]
+    keys = {owner.client_api_key: 401, mine: 200, other.client_api_key: 200}
+    assert {key: (await box.call("GET", ME, key)).status_code for key in keys} == keys
+    assert (await box.http.post("/_sandbox/roll", json={"key": "nobody"})).status_code == 400
+    assert (await box.http.post("/_sandbox/clients/nobody/roll")).status_code == 404

@@ -10,7 +10,14 @@ from pydantic import SecretStr
 from contracts.failures import Failure, StepError
 from contracts.names import Role
 from contracts.sealing import Half, SealedFile
-from custody.sealing import is_recipient, open_deposit, recipient_of, seal_deposit, seal_half
+from custody.sealing import (
+    is_recipient,
+    open_deposit,
+    open_unless_to,
+    recipients_of,
+    seal_deposit,
+    seal_half,
+)
 from tests.device.bundles import leaked
 from tests.unit.fakes import CLIENT, identity
 
@@ -116,6 +123,24 @@ def test_a_deposit_that_is_no_text_is_unreadable() -> None:
     assert caught.value.failure is Failure.DEPOSIT_UNREADABLE
 
 
+def test_a_deposit_opens_with_any_of_several_identities() -> None:
+    """While they are exchanged; only opening tells to whom it was sealed, and one that opens none is told."""
+    (old, to_old), (new, to_new), (stranger, _) = identity(), identity(), identity()
+    both = SecretStr(f"# the new one\n{new}\n# the one before\n{old}\n")
+    assert recipients_of(both) == (to_new, to_old)
+    for recipient in (to_old, to_new):
+        assert (
+            open_deposit(seal_deposit(SHARE, recipient), both).get_secret_value() == SHARE.get_secret_value()
+        )
+    assert open_unless_to(seal_deposit(SHARE, to_new), both, to_new) is None
+    opened = open_unless_to(seal_deposit(SHARE, to_old), both, to_new)
+    assert opened
+    assert opened.get_secret_value() == SHARE.get_secret_value()
+    with pytest.raises(StepError, match="no identity in EJECT_CLIENT_IDENTITY") as caught:
+        open_unless_to(seal_deposit(SHARE, to_old), SecretStr(str(stranger)), to_new)
+    assert leaked(caught.value, [str(stranger), "Zq7planted"]) == []
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -129,16 +154,18 @@ def test_a_deposit_that_is_no_text_is_unreadable() -> None:
 def test_an_identity_is_read_as_a_line_or_a_file(form: str) -> None:
     """As `age-keygen` and the device write it, on any system."""
     key, recipient = identity()
-    assert recipient_of(SecretStr(form.format(key=key))) == recipient
+    assert recipients_of(SecretStr(form.format(key=key))) == (recipient,)
 
 
-@pytest.mark.parametrize("form", ["", "Zq7planted", "{recipient}", "{key}x", "{key}\n{key}", "# {key}"])
+@pytest.mark.parametrize(
+    "form", ["", "Zq7planted", "{recipient}", "{key}x", "{key}{key}", "# {key}", "{key}\nZq7planted"]
+)
 def test_what_is_no_identity_is_refused_unseen(form: str) -> None:
     """The error says what is wanted and never what was given."""
     key, recipient = identity()
     text = form.format(key=key, recipient=recipient)
     with pytest.raises(ValueError, match="is not an age identity") as caught:
-        recipient_of(SecretStr(text))
+        recipients_of(SecretStr(text))
     assert leaked(caught.value, [str(key), recipient, "Zq7planted"]) == []
 
 
