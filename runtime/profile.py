@@ -60,8 +60,9 @@ _HANGS_UP = ("AlertReceived", "call error after connection", "UnexpectedEof")
 def read_profile() -> ClientConnectConfig:
     """How to connect, from Temporal's own environment and file; `SettingsError` says what to mend."""
     named, chosen = os.environ.get("TEMPORAL_CONFIG_FILE"), os.environ.get("TEMPORAL_PROFILE")
-    if named and not Path(named).is_file():
-        raise SettingsError(f"TEMPORAL_CONFIG_FILE names {named}, which is no file: mend the path")
+    # The SDK takes a file that is not there for an empty one. What stands there instead may be a secret.
+    if named and not _is_file(Path(named)):
+        raise SettingsError("TEMPORAL_CONFIG_FILE names no file: mend the path")
     try:
         profile = ClientConfigProfile.load(config_file_strict=True)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
@@ -80,6 +81,13 @@ def read_profile() -> ClientConnectConfig:
     return config
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no name that a file could have
+        return False
+
+
 def is_plain(config: ClientConnectConfig) -> bool:
     """Whether what is sent can be read on its way: no TLS, and not to this machine."""
     host = config["target_host"].rpartition(":")[0].strip("[]")
@@ -92,7 +100,7 @@ def _unreadable(text: str, named: str | None, chosen: str | None) -> str:
         return f"{both[1]} and {both[2]} are both set: keep one of them"
     file = named or "Temporal's default profile file (TEMPORAL_CONFIG_FILE)"
     if chosen and "not found" in text:
-        return f"TEMPORAL_PROFILE is {chosen}, and {file} has no such profile: mend one of them"
+        return f"TEMPORAL_PROFILE names a profile that {file} does not have: mend one of them"
     line = f" in line {found[1]}" if (found := _LINE.search(text)) else ""
     if unknown := _UNKNOWN_KEY.search(text):
         return f"{file} has the unknown key {unknown[1]}{line}: mend its spelling"
@@ -111,7 +119,7 @@ def _require_pem(tls: ClientConfigTLS) -> None:
         try:
             pem = source.read_bytes() if isinstance(source, Path) else source
         except OSError as error:
-            wrong.append(f"{name} names {source}, which cannot be read ({error.strerror}): mend the path")
+            wrong.append(f"{name} names a file that cannot be read ({error.strerror}): mend the path")
             continue
         pem = pem.encode() if isinstance(pem, str) else pem
         if pem is not None and mark not in pem:

@@ -106,7 +106,7 @@ async def test_it_names_each_misconfiguration_in_one_sentence(
             (
                 "client",
                 {"TEMPORAL_PROFILE": "prod"},
-                "FAIL settings: TEMPORAL_PROFILE is prod, and Temporal's",
+                "FAIL settings: TEMPORAL_PROFILE names a profile that",
             ),
             (
                 "custodian",

@@ -179,7 +179,6 @@ async def test_wrong_use_of_start(arguments: list[str], named: str) -> None:
         (["prove", "--client", "c", "--file", "/nowhere/proofs.json"], "", "/nowhere/proofs.json"),
         (["prove", "--client", "c", "--file", "-"], SECRET, "JSON"),
         (["prove", "--client", "c", "--file", "-"], '{"proofs": []}', "proofs"),
-        (["deposit", "--client", "c", "--file", "-"], SECRET, "EJECT_VAULT_URL, EJECT_CLIENT_RECIPIENT"),
     ],
 )
 async def test_wrong_use_of_the_other_commands(arguments: list[str], stdin: str, named: str) -> None:
@@ -188,6 +187,14 @@ async def test_wrong_use_of_the_other_commands(arguments: list[str], stdin: str,
     sentence = refused(ran, 2)
     assert named in sentence
     assert PLANTED not in sentence
+
+
+async def test_a_command_names_all_the_settings_that_it_lacks() -> None:
+    """One a line, before it reads what it was given."""
+    code, out, error = await run("starter.py", "deposit", "--client", "c", "--file", "-", env=environment())
+    assert (code, out) == (2, "")
+    lacking = [line.partition(" is not set: ")[0] for line in error.splitlines()]
+    assert lacking == ["EJECT_VAULT_URL", "EJECT_CLIENT_RECIPIENT"]
 
 
 async def test_a_deposit_that_is_none_is_refused(workerless: World) -> None:

@@ -140,7 +140,7 @@ async def test_what_is_wrong_is_one_sentence(cloud: Cloud, monkeypatch: pytest.M
         (
             mutual(cloud, Certificate(cloud.client.cert, Path("/nowhere.key"))),
             "",
-            "TEMPORAL_TLS_CLIENT_KEY_PATH names /nowhere.key, which cannot be read",
+            "TEMPORAL_TLS_CLIENT_KEY_PATH names a file that cannot be read (No such file or directory)",
         ),
         (
             mutual(cloud, Certificate(cloud.client.key, cloud.client.key)),
@@ -160,7 +160,7 @@ async def test_what_is_wrong_is_one_sentence(cloud: Cloud, monkeypatch: pytest.M
         (
             {"TEMPORAL_PROFILE": "prod"},
             '[profile.default]\naddress = "x"\n',
-            f"TEMPORAL_PROFILE is prod, and {toml} has no such profile",
+            f"TEMPORAL_PROFILE names a profile that {toml} does not have",
         ),
         (
             {},
@@ -168,7 +168,19 @@ async def test_what_is_wrong_is_one_sentence(cloud: Cloud, monkeypatch: pytest.M
             f"{toml} has the unknown key adress in line 2: mend its spelling",
         ),
         ({}, f'[profile.default]\napi_key = "{PLANTED}\n', f"{toml} cannot be read as a file of profiles"),
-        ({"TEMPORAL_CONFIG_FILE": "/nowhere.toml"}, "", "TEMPORAL_CONFIG_FILE names /nowhere.toml"),
+        ({"TEMPORAL_CONFIG_FILE": "/nowhere.toml"}, "", "TEMPORAL_CONFIG_FILE names no file"),
+        # What should stand in the file stands in its place.
+        ({"TEMPORAL_CONFIG_FILE": PLANTED * 50}, "", "TEMPORAL_CONFIG_FILE names no file"),
+        (
+            {"TEMPORAL_PROFILE": PLANTED},
+            '[profile.default]\naddress = "x"\n',
+            "TEMPORAL_PROFILE names a profile",
+        ),
+        (
+            mutual(cloud, Certificate(cloud.client.cert, Path(f"-----BEGIN PRIVATE KEY-----\n{PLANTED}"))),
+            "",
+            "TEMPORAL_TLS_CLIENT_KEY_PATH names a file that cannot be read",
+        ),
         ({"TEMPORAL_ADDRESS": "a b"}, "", "TEMPORAL_ADDRESS is not host:port"),
         ({"TEMPORAL_ADDRESS": "127.0.0.1:1"}, "", "Temporal does not answer at 127.0.0.1:1"),
     ]

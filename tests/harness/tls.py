@@ -112,10 +112,14 @@ async def relay(upstream: str, served: Certificate, *, clients_of: Path | None =
         open_now.add(task)
         try:
             back, forth = await asyncio.open_connection(host, int(port))
-            await asyncio.gather(_pour(reader, forth), _pour(back, writer))
+            try:
+                await asyncio.gather(_pour(reader, forth), _pour(back, writer))
+            finally:
+                forth.transport.abort()
         except (OSError, asyncio.CancelledError):  # either end is gone, or the test has ended
-            writer.transport.abort()
+            pass
         finally:
+            writer.transport.abort()
             open_now.discard(task)
 
     server = await asyncio.start_server(call, "127.0.0.1", 0, ssl=context)

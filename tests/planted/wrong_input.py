@@ -162,6 +162,9 @@ async def settings_that_are_wrong(scene: Scene) -> None:
         {"EJECT_LOG_LEVEL": secret},
         {"EJECT_METRICS_ADDRESS": secret},
         {"EJECT_SECRETS_DIR": secret},
+        {"TEMPORAL_CONFIG_FILE": secret},
+        {"TEMPORAL_PROFILE": secret},
+        {"TEMPORAL_TLS_CLIENT_KEY_PATH": identity},
     ):
         code, _ = await scene.cli("--role", "all", program="worker.py", **settings)
         assert code == 2, list(settings)
