@@ -43,7 +43,7 @@ _OUTCOMES: Mapping[Failure, Outcome] = {
     Failure.REPLY_UNREADABLE: Outcome.UNREADABLE,
 }
 # Those that never park: they are tried again, or are turns of the story.
-_PARKS = tuple(failure for failure, rule in RULES.items() if rule.mend)
+PARKS = tuple(failure for failure, rule in RULES.items() if rule.mend)
 
 
 def meter_of(client: Client) -> MetricMeter:
@@ -71,7 +71,7 @@ def show_from_nought(meter: MetricMeter, queue: TaskQueue, steps: Iterable[str])
     for reason in Refused:
         nought(PROOFS_REFUSED, ejects, reason=reason)
     for one in policies.STEPS:
-        for failure in _PARKS:
+        for failure in PARKS:
             nought(PARKED, ejects, step=one.name, failure=failure)
 
 

@@ -160,6 +160,7 @@ def test_a_receiver_without_the_packages_is_refused(monkeypatch: pytest.MonkeyPa
         tracing.interceptors()
 
 
+@pytest.mark.production  # it takes as long as a process waits for its receiver
 async def test_a_receiver_that_is_away_holds_nobody(workerless: World) -> None:
     """A command line ends with its answer and no other word, though its spans reach nobody."""
     customer = workerless.sandbox.seed()

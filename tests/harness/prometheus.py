@@ -35,11 +35,14 @@ class Prometheus:
 
     async def until(self, expression: str, seconds: float = 60) -> list[dict[str, Any]]:
         """Wait until an expression answers with any number; series of NaN alone are none."""
-        async with asyncio.timeout(seconds):
-            while True:
-                if found := [one for one in await self.query(expression) if one["value"][1] != "NaN"]:
-                    return found
-                await asyncio.sleep(0.2)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    if found := [one for one in await self.query(expression) if one["value"][1] != "NaN"]:
+                        return found
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise AssertionError(f"Prometheus has no data for: {expression}") from None
 
     async def alerts(self) -> dict[str, str]:
         """The state of each alert that is pending or firing, by its name."""

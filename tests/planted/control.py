@@ -29,6 +29,7 @@ EXPECTED = {
     "the failures": ("client's share", "base64 at 2"),
     "the workers' logs": ("client's share", "hex, big end first"),
     "the metrics": ("client's share", "raw"),
+    "the spans": ("client's share", "base64 at 2"),
     "the vault": ("client's share", "list of decimals"),
     "the notices": ("client id", "hex"),
     "the command line": ("client id", "hex"),

@@ -124,6 +124,7 @@ async def _shown(place: Place) -> Channels:
     channels: Channels = {
         "the descriptions": place.described,
         "the metrics": place.scraped,
+        "the spans": place.spans.raw,
         "the vault": place.lying,
         "the notices": [body.encode() for body in place.receiver.bodies],
         "the command line": place.told,

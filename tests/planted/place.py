@@ -13,6 +13,7 @@ import httpx
 
 from custody.keys import make_key
 from runtime.development import free_port, line_of, process
+from tests.harness import otlp
 from tests.harness.portal import Sandbox
 from tests.harness.processes import environment
 from tests.harness.receiver import Receiver
@@ -43,6 +44,7 @@ class Place:
     address: str
     sandbox: Sandbox
     receiver: Receiver
+    spans: otlp.Receiver
     rooms: dict[str, Room] = field(default_factory=dict)
     told: list[bytes] = field(default_factory=list)
     scraped: list[bytes] = field(default_factory=list)
@@ -71,7 +73,7 @@ class Place:
         return self.folder / "sandbox.log"
 
     async def room(self, name: str, **settings: str) -> Room:
-        """A room whose workers tell the receiver, show metrics, log at debug level; nobody serves it yet."""
+        """A room whose workers tell all receivers, show metrics, log at debug level; nobody serves it yet."""
         folder = self.folder / name
         folder.mkdir()
         world = make_world(await connected(name, address=self.address), self.sandbox, folder)
@@ -80,7 +82,7 @@ class Place:
             "EJECT_NOTIFY_URL": self.receiver.url,
             "EJECT_NOTIFY_SECRET": self.receiver.secret,
         }
-        env = environment(**(world.environment() | own | settings))
+        env = environment(**(world.environment() | own | self.spans.environment | settings))
         self.rooms[name] = Room(world, env, folder / "worker.log")
         return self.rooms[name]
 
@@ -139,10 +141,11 @@ async def bring_up(folder: Path, namespaces: Iterable[str]) -> AsyncIterator[Pla
         await stack.enter_async_context(process(*log, *command))
         portal = await stack.enter_async_context(process(*sandbox, log=folder / "sandbox.log"))
         receiver = await stack.enter_async_context(Receiver().listening())
+        spans = await stack.enter_async_context(otlp.Receiver().listening())
         ready = json.loads(await line_of(portal))
         speaking = Sandbox(ready["url"], ready["custodian_api_key"], ready["gateway_api_key"])
         stack.callback(speaking.close)
-        yield Place(folder, f"127.0.0.1:{port}", speaking, receiver)
+        yield Place(folder, f"127.0.0.1:{port}", speaking, receiver, spans)
 
 
 def approvers_of(folder: Path) -> dict[str, str]:
