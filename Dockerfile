@@ -16,6 +16,7 @@ COPY --from=packages /opt/eject /opt/eject
 WORKDIR /app
 COPY worker.py starter.py ./
 COPY activities ./activities
+COPY commands ./commands
 COPY contracts ./contracts
 COPY custody ./custody
 COPY ejects ./ejects

@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 from temporalio.exceptions import FailureError
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.names import Attribute, workflow_id
 from contracts.stages import End, Stage
@@ -84,6 +85,20 @@ async def describe(client: Client, workflow: str) -> DescribeWorkflowExecutionRe
             namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow)
         )
     )
+
+
+async def stage_of(client: Client, client_id: str) -> str | None:
+    """The stage of a client's running eject, asked of the eject itself; None where none runs."""
+    try:
+        info = (await describe(client, workflow_id(client_id))).workflow_execution_info
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if info.HasField("close_time"):
+        return None
+    # One that was started plainly has no stage before its first task.
+    return decode_typed_search_attributes(info.search_attributes).get(attributes.STAGE) or Stage.CHECKING
 
 
 async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:

@@ -12,6 +12,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.errors import ActivityBoundary
 from contracts.names import DEPLOYMENT, TaskQueue
 from ejects.nexus_service import EjectHandler
+from workflows.drift import DriftWatch
 from workflows.eject import Eject
 from workflows.notice import EjectNotice
 
@@ -22,7 +23,7 @@ DRAIN = timedelta(seconds=20)
 STICKY = timedelta(seconds=2)
 
 # What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
-WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice)
+WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
 RUNNER = SandboxedWorkflowRunner()
 
 
