@@ -21,7 +21,7 @@ from contracts.drift import (
 )
 from contracts.failures import Failure, StepError
 from contracts.stages import Stage
-from contracts.window import SHRINK_TO
+from contracts.window import CLOSES_ANYWAY
 from custody.shelf import ejected_by_us
 from custody.vault import Vault
 from portal.custodian import CustodianApi
@@ -29,9 +29,6 @@ from portal.replies import ClientReply
 
 FINDINGS = "eject_drift_findings"
 WATCHED = "eject_drift_watched"
-
-# An eject that ends early leaves Portal's window open for so long; nobody could do anything in that time.
-CLOSES_ANYWAY = 2 * SHRINK_TO
 
 # Before these stages an eject has opened no window, and before those it has completed nothing. What is parked
 # may have: its stage does not say at which step.

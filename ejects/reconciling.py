@@ -6,9 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from contracts.receipt import Receipt
 from contracts.stages import End
-from contracts.window import SHRINK_TO
+from contracts.window import CLOSES_ANYWAY
 from custody.shelf import says_ejected
 from ejects.standing import Standing, Standings, Trace
 
@@ -103,7 +102,7 @@ def judge(standing: Standing, now: datetime) -> Advice | None:
             State.RUNNING,
             f"its eject is {standing.stage}",
             "Nothing for recovery; see how it is",
-            f"python starter.py status --client {shlex.quote(standing.client_id)}",
+            _status(standing),
         )
     if shown is None:
         last = standing.receipts[-1] if standing.receipts else None
@@ -138,6 +137,16 @@ def _ejected(standing: Standing, at: datetime) -> Advice:
             standing, State.EJECTED, f"{told}, and a receipt says so", advice, *((SWEEP,) if left else ())
         )
     record = start_again(standing, "to record an eject whose receipt was lost")
+    if standing.ended and standing.ended.stage == End.EJECTED:
+        return _line(
+            standing,
+            State.EJECTED_UNRECORDED,
+            f"{told}, and so does Temporal; the receipt is gone from the vault",
+            "Put it back from a backup of the vault; else save what Temporal still has, and start again to "
+            "have a record in the chain, which ends already_ejected",
+            _status(standing),
+            record,
+        )
     if left or standing.deposited:
         traces = "sealed files" if left else "a deposit"
         return _line(
@@ -163,7 +172,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
     lost = lost_of(standing)
     claimed = any(trace.released for trace in lost)
     closes = standing.shown.open_until if standing.shown else None
-    opened = closes is not None and closes > now
+    opened = closes is not None and closes > now + CLOSES_ANYWAY
     told = f"Portal's window is open until {_time(closes)}" if closes and opened else "no window is open"
     again = start_again(standing, "lost with Temporal")
     if lost:
@@ -180,7 +189,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
             advice += "; deposit the signing shares before, or use --backup existing with the lost backup"
         ids = ", ".join(trace.eject_id for trace in lost)
         return _line(standing, state, f"eject {ids} is lost, {told}, {what}", advice, again, SWEEP)
-    if opened and closes is not None and not _was_shrunk(standing, closes):
+    if opened:
         return _line(
             standing,
             State.WINDOW_OPEN_ELSEWHERE,
@@ -188,6 +197,16 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
             "Find out who opened it; it closes by itself. If an eject of ours was lost together with its "
             f"files, start it again. {_ANEW}",
             again,
+        )
+    if standing.ended and all(each.eject_id != standing.ended.eject_id for each in standing.receipts):
+        return _line(
+            standing,
+            State.ENDED,
+            f"Temporal says that eject {standing.ended.eject_id} ended {standing.ended.stage}, and its "
+            "receipt is not in the vault",
+            "Put the receipt back from a backup of the vault, or save what Temporal still has",
+            _status(standing),
+            *((SWEEP,) if standing.traces else ()),
         )
     if standing.receipts:
         last = standing.receipts[-1]
@@ -209,6 +228,10 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
     return None
 
 
+def _status(standing: Standing) -> str:
+    return shlex.join(["python", "starter.py", "status", "--client", standing.client_id])
+
+
 def start_again(standing: Standing, reason: str) -> str:
     """The command; RECIPIENT and YOU are the operator's to fill in, as nobody else knows them."""
     words = ["python", "starter.py", "start", "--client", standing.client_id, "--recipient", "RECIPIENT"]
@@ -219,6 +242,7 @@ def start_again(standing: Standing, reason: str) -> str:
 def lost_of(standing: Standing) -> list[Trace]:
     """Traces of ejects that never ended; what an ended one has left came back with a restored copy."""
     ended = {receipt.eject_id for receipt in standing.receipts}
+    ended |= {standing.ended.eject_id} if standing.ended else set()
     return [trace for trace in standing.traces if trace.eject_id not in ended]
 
 
@@ -234,12 +258,6 @@ def _is_ours(standing: Standing, lost: list[Trace]) -> bool:
     ours = {pair for trace in lost for pair in trace.pairs}
     shown = standing.shown.wallets if standing.shown else ()
     return all(pair.id in ours for wallet in shown for pair in wallet.backup_share_pairs if pair.completed)
-
-
-def _was_shrunk(standing: Standing, closes: datetime) -> bool:
-    """Whether an eject has just ended and left Portal's window to close within two minutes."""
-    last: Receipt | None = standing.receipts[-1] if standing.receipts else None
-    return last is not None and closes <= last.times.ended + SHRINK_TO
 
 
 def _line(standing: Standing, state: State, facts: str, advice: str, *commands: str) -> Advice:

@@ -14,11 +14,12 @@ from contracts.failures import StepError
 from contracts.names import backup_name
 from contracts.receipt import Receipt
 from contracts.sealing import SealedBackup
+from contracts.stages import End, Stage
 from custody.audit import Audit
 from custody.signing import Trust
 from custody.vault import Vault
 from ejects.service import EjectError
-from ejects.visibility import executions, stage_of
+from ejects.visibility import Latest, executions, latest
 from portal.custodian import CustodianApi
 from portal.replies import ClientReply
 
@@ -40,7 +41,10 @@ class Trace:
 
 @dataclass
 class Standing:
-    """One client; `stage` is that of its running eject, None where none runs or nobody could say."""
+    """One client; `stage` is that of its running eject, None where none runs or nobody could say.
+
+    `ended` is the latest eject where Temporal still tells how it ended, whose receipt may be lost.
+    """
 
     client_id: str
     shown: ClientReply | None = None
@@ -48,6 +52,7 @@ class Standing:
     traces: list[Trace] = field(default_factory=list)
     deposited: bool = False
     stage: str | None = None
+    ended: Latest | None = None
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,19 @@ async def standings(portal: CustodianApi, vault: Vault, temporal: Client | None,
             of(client.id)
     if temporal is not None:
         for client_id in {*found, *before, *await _listed(temporal)}:
-            # What ended while the rest was read may look lost there.
-            ended = "ending" if client_id in before else None
-            of(client_id).stage = await stage_of(temporal, client_id) or ended
+            await _ask(temporal, of(client_id), ran=client_id in before)
     everybody = tuple(found[client_id] for client_id in sorted(found))
     return Standings(everybody, tuple(strays), tuple(chain), len(shown), temporal is not None)
+
+
+async def _ask(temporal: Client, standing: Standing, *, ran: bool) -> None:
+    now = await latest(temporal, standing.client_id)
+    if now is not None and now.running:
+        standing.stage = now.stage
+    elif ran:  # what ended while the rest was read may look lost there
+        standing.stage = Stage.CLOSING
+    elif now is not None and now.stage in tuple(End):
+        standing.ended = now
 
 
 async def _clients(portal: CustodianApi) -> dict[str, ClientReply]:

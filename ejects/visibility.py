@@ -48,6 +48,15 @@ class Trying:
     trouble: str
 
 
+@dataclass(frozen=True)
+class Latest:
+    """An eject by its stage, or its end where it came to one; `eject_id` is what its files are named by."""
+
+    stage: str
+    eject_id: str
+    running: bool
+
+
 async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncIterator[Listed]:
     """Every eject that Temporal still shows, the latest first; a new one may take a second to appear."""
     query = "WorkflowType = 'Eject'" + (f" AND {Attribute.STAGE} = '{stage}'" if stage else "")
@@ -87,18 +96,23 @@ async def describe(client: Client, workflow: str) -> DescribeWorkflowExecutionRe
     )
 
 
-async def stage_of(client: Client, client_id: str) -> str | None:
-    """The stage of a client's running eject, asked of the eject itself; None where none runs."""
+async def latest(client: Client, client_id: str) -> Latest | None:
+    """A client's latest eject, asked of itself; None where Temporal knows of none."""
     try:
         info = (await describe(client, workflow_id(client_id))).workflow_execution_info
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    if info.HasField("close_time"):
-        return None
     # One that was started plainly has no stage before its first task.
-    return decode_typed_search_attributes(info.search_attributes).get(attributes.STAGE) or Stage.CHECKING
+    stage = decode_typed_search_attributes(info.search_attributes).get(attributes.STAGE) or Stage.CHECKING
+    return Latest(stage, info.first_run_id, not info.HasField("close_time"))
+
+
+async def stage_of(client: Client, client_id: str) -> str | None:
+    """The stage of a client's running eject; None where none runs."""
+    found = await latest(client, client_id)
+    return found.stage if found and found.running else None
 
 
 async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
