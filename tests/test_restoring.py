@@ -18,13 +18,11 @@ from custody.chain import Receipts
 from custody.keys import read_key
 from custody.signing import Trust
 from custody.vault import Vault
-from ejects.reconciling import State, advise
-from ejects.standing import standings
-from portal.custodian import CustodianApi
-from portal.http import portal_client
+from ejects.reconciling import State
 from runtime.development import ROOT
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run_shell
+from tests.harness.reconciling import advised
 from tests.harness.world import World, serving
 from tests.unit.receipts import ended as made
 
@@ -54,17 +52,7 @@ async def claimable(world: World, customer: Customer) -> starter.EjectHandle:
     return handle
 
 
-async def told_of(world: World) -> dict[str, tuple[str, str]]:
-    """What reconcile says of each client: the state, and the facts."""
-    key = world.settings.custodian_api_key
-    assert key
-    async with portal_client(world.settings.portal_url) as http:
-        trust = Trust(frozenset({world.receipt_key}))
-        found = await standings(CustodianApi(http, key), world.vault, world.client, trust)
-    lines = advise(found, datetime.now(UTC))
-    return {line.client_id or line.state: (str(line.state), line.facts) for line in lines}
-
-
+@pytest.mark.chaos
 async def test_an_older_copy_is_put_back_under_running_ejects(unserved: World, tmp_path: Path) -> None:
     """Who is in it goes on; who is not parks in words, and `extend` fetches anew; nothing else stays."""
     world, vault, copy = unserved, unserved.vault_folder, tmp_path / "copy"
@@ -85,11 +73,10 @@ async def test_an_older_copy_is_put_back_under_running_ejects(unserved: World, t
     await by_the_page("COPY/.", vault, copy)
 
     async with serving(world):  # the custodian's workers, restarted
-        told = await told_of(world)
-        assert told[before.client_id][0] == told[after.client_id][0] == State.RUNNING
-        assert told[left.client_id][0] == State.EJECTED
-        assert told[ended.client_id][0] == State.ENDED
-        assert f"{cancelled.eject_id} ended cancelled, and its receipt" in told[ended.client_id][1]
+        told = await advised(world, world.client)
+        states = [told[customer.client_id].state for customer in (left, before, ended, after)]
+        assert states == [State.EJECTED, State.RUNNING, State.ENDED, State.RUNNING]
+        assert f"{cancelled.eject_id} ended cancelled, and its receipt" in told[ended.client_id].facts
 
         await world.prove(before, world.proofs(await world.claim(before)))
         assert (await world.end(handles[before])).end is End.EJECTED
@@ -147,6 +134,7 @@ async def test_a_worker_that_remembers_the_lost_end_leaves_a_gap(
     assert problems == ([] if restarted else ["chain/000000000002.json is missing"])
 
 
+@pytest.mark.chaos
 async def test_without_any_copy_a_lost_deposit_is_asked_for(unserved: World) -> None:
     """The vault is empty: a step that needs the deposit parks, and goes on once it is deposited again."""
     world, customer = unserved, unserved.sandbox.seed()
