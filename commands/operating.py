@@ -13,8 +13,9 @@ from commands.common import connected, vault_of
 from contracts.base import Moment
 from custody.keys import public_key
 from custody.signing import Trust
+from ejects.advice import Advice
 from ejects.offline import keys_of
-from ejects.reconciling import Advice, advise
+from ejects.reconciling import advise
 from ejects.registering import register
 from ejects.standing import standings
 from ejects.sweeping import sweep

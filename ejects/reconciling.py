@@ -2,56 +2,22 @@
 
 import shlex
 from datetime import datetime
-from enum import StrEnum
-
-from pydantic import BaseModel
 
 from contracts.stages import End
 from contracts.window import CLOSES_ANYWAY
 from custody.shelf import says_ejected
+from ejects.advice import Advice, State
 from ejects.standing import Standing, Standings, Trace
 
 SWEEP = "python starter.py sweep"
-_ONLY_COPY = (
-    "the environment keeps one backup and the completed one is not this eject's, so ask the owner before you "
-    "replace it"
+_OWNERS = "; the completed backup is not this eject's and the only one: ask the owner before you replace it"
+_OURS = (
+    "; --replace-backup is right where the lost eject made that backup, not where it had --backup existing"
 )
 _ANEW = (
     "The lost eject's bundle and proofs count for nothing in a new one, whose id and challenge are new: the "
     "owner claims and proves again, with the same age identity"
 )
-
-
-class State(StrEnum):
-    """Where a client stands; `docs/recovery.md` has a row for each."""
-
-    TEMPORAL_SILENT = "temporal_silent"
-    CHAIN_BROKEN = "chain_broken"
-    UNKNOWN_FILES = "unknown_files"
-
-    RUNNING = "running"
-    EJECTED = "ejected"
-    EJECTED_UNRECORDED = "ejected_unrecorded"
-    EJECTED_ELSEWHERE = "ejected_elsewhere"
-    RECEIPT_ALONE = "receipt_alone"
-    WINDOW_OPEN = "window_open"
-    WINDOW_OPEN_CLAIMED = "window_open_claimed"
-    WINDOW_OPEN_ELSEWHERE = "window_open_elsewhere"
-    CLAIMED = "claimed"
-    BACKED_UP = "backed_up"
-    ENDED = "ended"
-    DEPOSITED = "deposited"
-    GONE_AT_PORTAL = "gone_at_portal"
-
-
-class Advice(BaseModel):
-    """One line: of a client, or of none where it is of all. `commands` are run in this order."""
-
-    client_id: str | None
-    state: State
-    facts: str
-    advice: str
-    commands: tuple[str, ...] = ()
 
 
 def advise(found: Standings, now: datetime) -> list[Advice]:
@@ -183,8 +149,8 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
         )
         what = "the owner may hold the keys" if claimed else "nobody has claimed"
         advice = f"Start again, with the recipient and the other options of the lost one. {_ANEW}"
-        if _replaces(standing) and not _is_ours(standing, lost):
-            advice += f"; {_ONLY_COPY}"
+        if _replaces(standing):
+            advice += _OURS if _is_ours(standing, lost) else _OWNERS
         if not standing.deposited:
             advice += "; deposit the signing shares before, or use --backup existing with the lost backup"
         ids = ", ".join(trace.eject_id for trace in lost)
@@ -222,7 +188,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
             standing,
             State.DEPOSITED,
             "a deposit and nothing else: no eject has come as far as a backup",
-            "Start it if it was asked for; one that was checking, or waited for approval, starts from there",
+            "Start it if it was asked for; approvals are asked for anew",
             again,
         )
     return None

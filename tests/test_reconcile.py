@@ -19,7 +19,7 @@ import pytest
 import starter
 from contracts.owner import Prove
 from contracts.stages import End, Stage
-from ejects.reconciling import State
+from ejects.advice import State
 from tests.harness.ground import Ground, ground
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run

@@ -18,7 +18,7 @@ from custody.chain import Receipts
 from custody.keys import read_key
 from custody.signing import Trust
 from custody.vault import Vault
-from ejects.reconciling import State
+from ejects.advice import State
 from runtime.development import ROOT
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run_shell

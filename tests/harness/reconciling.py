@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from temporalio.client import Client
 
 from custody.signing import Trust
-from ejects.reconciling import Advice, advise
+from ejects.advice import Advice
+from ejects.reconciling import advise
 from ejects.standing import standings
 from portal.custodian import CustodianApi
 from portal.http import portal_client

@@ -12,7 +12,8 @@ import starter
 from contracts.request import Backup
 from contracts.stages import End, Stage
 from contracts.wallets import Curve
-from ejects.reconciling import State, advise, judge
+from ejects.advice import State
+from ejects.reconciling import advise, judge
 from ejects.standing import Standing, Standings, Trace
 from ejects.visibility import Latest
 from portal.replies import ClientReply
