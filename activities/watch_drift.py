@@ -94,7 +94,7 @@ class WatchDriftStep:
         meter = activity.metric_meter()
         meter.create_gauge(FINDINGS, "Clients in a state that no eject of ours caused").set(what.report.found)
         watched = int(what.report.watched.timestamp())
-        meter.create_gauge(WATCHED, "When the last look at all clients ended, in Unix time", "s").set(watched)
+        meter.create_gauge(WATCHED, "When the last look at all clients ended, in Unix time").set(watched)
         if what.report.found:
             clients = [f"{one.client_id} {one.kind}" for one in what.report.findings]
             found = {"found": what.report.found, "clients": clients}

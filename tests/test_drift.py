@@ -1,14 +1,17 @@
 """The drift watch: nothing is found while ejects do their work, and whatever they did not do is found."""
 
 import asyncio
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import ScheduleActionExecutionStartWorkflow, WorkflowHandle
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowHandle
 from temporalio.testing import TimeSkipper
 from temporalio.worker import UnsandboxedWorkflowRunner
 
@@ -20,7 +23,9 @@ from contracts.stages import End, Stage
 from custody.chain import Receipts
 from ejects.watching import end_watch, keep_watch
 from portal import custodian
+from runtime.development import ROOT, free_port
 from runtime.settings import WorkerRole
+from runtime.temporal import _runtime
 from serving import workers
 from serving.steps import activities_of, hosts_of
 from tests.harness.codecs import new_key, with_keys
@@ -31,6 +36,7 @@ from workflows import drift
 from workflows.drift import DriftWatch
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+PAGE = (ROOT / "docs/recovery.md").read_text()
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 Look = WorkflowHandle[DriftWatch, WatchReport]
@@ -119,8 +125,12 @@ async def test_ejects_at_work_are_no_drift(world: World, monkeypatch: pytest.Mon
         await TimeSkipper(world.client).fast_forward(handle, MINUTE)
         await world.reach(handle, Stage.PARKED)
         assert world.sandbox.client(completed.client_id)["ejectedAt"]
-        report = await looked(world)
+        look = await begun(world)
+        report = await ended(world, look)
     assert (found(report), report.seen, report.unsure) == ({}, 7, 0)
+    # Nobody was even suspicious, so that there was no second look to wait for.
+    kinds = [event.event_type async for event in look.fetch_history_events()]
+    assert EventType.EVENT_TYPE_TIMER_STARTED not in kinds
     await world.retry(completed, 1)
     assert (await handle.result()).end is End.EJECTED
     assert found(await looked(world)) == {}
@@ -277,6 +287,35 @@ async def test_a_refused_credential_fails_the_look_and_not_the_watch(unserved: W
         with pytest.raises(Exception, match="Workflow execution failed") as failed:
             await ended(world, look)
     assert "CredentialRejected" in repr(failed.value.__cause__.__cause__)  # type: ignore[union-attr]
+
+
+async def test_what_was_found_is_shown_to_prometheus_and_logged(
+    unserved: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under the names of docs/recovery.md: how many, and when the look ended; one line names the clients."""
+    address = f"127.0.0.1:{free_port()}"
+    own = unserved.client
+    client = await Client.connect(
+        own.service_client.config.target_host,
+        namespace=own.namespace,
+        data_converter=own.data_converter,
+        runtime=_runtime(address),
+    )
+    world = replace(unserved, client=client)
+    customer = world.sandbox.seed()
+    ejected_by_hand(world, customer)
+    async with serving(world):
+        report = await looked(world)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            lines = (await http.get(f"http://{address}/metrics")).text.splitlines()
+    shown = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith("eject_drift")}
+    assert shown == {
+        "eject_drift_findings": 1,
+        "eject_drift_watched": int(report.watched.timestamp()),
+    }
+    assert shown.keys() <= set(re.findall(r"`(eject_drift_\w+)`", PAGE))
+    (line,) = [record for record in caplog.records if record.message.startswith("drift.found")]
+    assert line.__dict__["clients"] == [f"{customer.client_id} ejected"]
 
 
 async def test_only_the_custodian_role_watches(unserved: World) -> None:
