@@ -14,6 +14,7 @@ RUN python -m venv /opt/eject \
 WORKDIR /app
 COPY worker.py starter.py codec_server.py ./
 COPY activities ./activities
+COPY commands ./commands
 COPY contracts ./contracts
 COPY custody ./custody
 COPY ejects ./ejects

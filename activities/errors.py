@@ -13,6 +13,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
+from contracts.drift import DRIFT_WORKFLOW
 from contracts.failures import RULES, Failure, StepError
 from contracts.names import WORKFLOW
 from contracts.notices import NOTICE_WORKFLOW
@@ -32,7 +33,7 @@ class ActivityBoundary(Interceptor):
 
 class _Boundary(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        if activity.info().workflow_type not in (WORKFLOW, NOTICE_WORKFLOW):
+        if activity.info().workflow_type not in (WORKFLOW, NOTICE_WORKFLOW, DRIFT_WORKFLOW):
             # Temporal runs single activities too; ours mean something only as steps of an eject.
             raise ApplicationError("This step runs only inside an eject", type="Refused", non_retryable=True)
         beats = asyncio.create_task(_heartbeat()) if activity.info().heartbeat_timeout else None

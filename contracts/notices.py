@@ -17,6 +17,7 @@ class NoticeKind(StrEnum):
     WINDOW_CLOSING = "window_closing"
     PARKED = "parked"
     UNRESOLVED = "unresolved"
+    DRIFT = "drift"
 
 
 class NoticeData(Result):
@@ -33,13 +34,20 @@ class NoticeData(Result):
     mend: str | None = None
 
 
+class DriftData(Result):
+    """The facts of a notice of drift: how many clients were found, and who was not at the look before."""
+
+    found: int
+    clients: tuple[Id, ...]
+
+
 class Notice(Result):
     """One notice; `id` stays the same however often it is sent, so that a receiver can drop repeats."""
 
     id: Id
     kind: NoticeKind | End
     at: Moment
-    data: NoticeData
+    data: NoticeData | DriftData
 
     @property
     def type(self) -> str:

@@ -13,6 +13,8 @@ FETCH_MARGIN = timedelta(seconds=30)
 CLAIM_MARGIN = timedelta(minutes=2)
 # Portal has no call to close a window: the way is to set the nearest deadline that it takes.
 SHRINK_TO = timedelta(seconds=90)
+# What an eject that ended early leaves open, and twice that: too short for anybody to do anything about it.
+CLOSES_ANYWAY = 2 * SHRINK_TO
 # A claim that came before the close gets this long to finish its copy.
 RELEASE_GRACE = timedelta(seconds=30)
 

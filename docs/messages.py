@@ -18,7 +18,7 @@ from contracts.base import Message
 from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
 from contracts.names import WORKFLOW, Role, TaskQueue, workflow_id
 from contracts.nexus import CancelFor, ClaimFor, ProveFor, Whose
-from contracts.notices import Notice, NoticeData, NoticeKind
+from contracts.notices import DriftData, Notice, NoticeData, NoticeKind
 from contracts.owner import Claim, ClaimAnswer, Proof, Prove, ProveAnswer
 from contracts.parks import Retry, RetryAnswer
 from contracts.receipt import Receipt, Status
@@ -255,6 +255,7 @@ def _notices(writer: Writer) -> None:
         "",
     ]
     writer.message(NoticeData, "NoticeData, the `data`", sent=False)
+    writer.message(DriftData, f"DriftData, the `data` of `eject.{NoticeKind.DRIFT}`", sent=False)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def _key(text: str) -> str:
     return text
 
 
-def _keys(texts: list[str] | None) -> list[str]:
+def keys_of(texts: list[str] | None) -> list[str]:
+    """Public keys of an option that may be repeated, each checked."""
     return [_key(text) for text in texts or []]
 
 
@@ -55,7 +56,7 @@ def _verify_receipt(
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option(callback=_keys, help="A public key that you trust, as hex; several may be named."),
+        typer.Option(callback=keys_of, help="A public key that you trust, as hex; several may be named."),
     ] = None,
     head: Annotated[
         Head | None, typer.Option(parser=_head, help="A head that you noted, as NUMBER:DIGEST.")

@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.converter import decode_typed_search_attributes
 from temporalio.exceptions import FailureError
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.names import Attribute, workflow_id
 from contracts.stages import End, Stage
@@ -45,6 +46,15 @@ class Trying:
     step: str
     attempt: int
     trouble: str
+
+
+@dataclass(frozen=True)
+class Latest:
+    """An eject by its stage, or its end where it came to one; `eject_id` is what its files are named by."""
+
+    stage: str
+    eject_id: str
+    running: bool
 
 
 async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncIterator[Listed]:
@@ -84,6 +94,25 @@ async def describe(client: Client, workflow: str) -> DescribeWorkflowExecutionRe
             namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow)
         )
     )
+
+
+async def latest(client: Client, client_id: str) -> Latest | None:
+    """A client's latest eject, asked of itself; None where Temporal knows of none."""
+    try:
+        info = (await describe(client, workflow_id(client_id))).workflow_execution_info
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    # One that was started plainly has no stage before its first task.
+    stage = decode_typed_search_attributes(info.search_attributes).get(attributes.STAGE) or Stage.CHECKING
+    return Latest(stage, info.first_run_id, not info.HasField("close_time"))
+
+
+async def stage_of(client: Client, client_id: str) -> str | None:
+    """The stage of a client's running eject; None where none runs."""
+    found = await latest(client, client_id)
+    return found.stage if found and found.running else None
 
 
 async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:

@@ -19,6 +19,7 @@ from portal.profiles import DIRECT, Profile
 from portal.replies import (
     CipherTextReply,
     ClientReply,
+    ClientsReply,
     EjectableReply,
     MpcSharesReply,
     Nothing,
@@ -90,6 +91,7 @@ class Call(Generic[R]):
 
 
 READ_CLIENT = Call("read client", "GET", "{clients}/{client_id}", ClientReply)
+LIST_CLIENTS = Call("list clients", "GET", "{clients}", ClientsReply)
 MINT_SESSION = Call("mint session token", "POST", "{clients}/{client_id}/sessions", SessionReply)
 ENABLE_EJECT = Call("enable eject", "PATCH", "{clients}/{client_id}/enable-eject", EjectableReply)
 FETCH_SHARES = Call(

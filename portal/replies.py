@@ -6,6 +6,7 @@ show in no repr and no error.
 """
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -93,6 +94,11 @@ class ClientReply(Reply):
     metadata: MetadataReply = MetadataReply()
     wallets: tuple[WalletReply, ...] = ()
 
+    @property
+    def open_until(self) -> datetime | None:
+        """When the last of the wallets' windows closes or has closed; None where none is shown."""
+        return max((w.ejectable_until for w in self.wallets if w.ejectable_until is not None), default=None)
+
     def addresses(self, curve: Curve) -> dict[str, str]:
         """The published addresses of one curve by namespace; Bitcoin's as `bip122.mainnet` and `.testnet`."""
         found: dict[str, str] = {}
@@ -107,6 +113,22 @@ class ClientReply(Reply):
                 nets = {net: text for net, text in p2wpkh.items() if isinstance(text, str) and text}
                 found |= {f"{namespace}.{net}": text for net, text in nets.items()}
         return found
+
+
+class PageReply(Reply):
+    """Where the next page of a listing begins: documented as an id, the last client's, absent after the last.
+
+    That the last page has none, or an empty one, is inferred.
+    """
+
+    cursor: Annotated[Id | None, BeforeValidator(lambda text: text or None)] = None
+
+
+class ClientsReply(Reply):
+    """One page of the custodian's clients; a page that does not say whether it is the last is no answer."""
+
+    results: tuple[ClientReply, ...]
+    metadata: PageReply
 
 
 class SessionReply(Reply):

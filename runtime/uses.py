@@ -16,6 +16,7 @@ class Program(StrEnum):
     DEPOSIT = "`starter.py deposit`"
     SWEEP = "`starter.py sweep`"
     RESEAL = "`starter.py reseal`"
+    RECONCILE = "`starter.py reconcile`"
     CODEC_SERVER = "`codec_server.py`"
 
 
@@ -56,12 +57,25 @@ ROLES = (Program.CUSTODIAN, Program.CLIENT)
 
 VAULT = Uses(
     needed=dict.fromkeys(
-        (Program.CUSTODIAN, Program.CLIENT, Program.DEPOSIT, Program.SWEEP, Program.RESEAL),
+        (
+            Program.CUSTODIAN,
+            Program.CLIENT,
+            Program.DEPOSIT,
+            Program.SWEEP,
+            Program.RESEAL,
+            Program.RECONCILE,
+        ),
         When.ALWAYS,
     )
 )
-CUSTODIANS_KEY = Uses(needed={Program.CUSTODIAN: When.ALWAYS, Program.CLIENT: When.MINTING})
-RECEIPTS_KEY = Uses(needed={Program.CUSTODIAN: When.PRODUCTION})
+CUSTODIANS_KEY = Uses(
+    needed={
+        Program.CUSTODIAN: When.ALWAYS,
+        Program.RECONCILE: When.ALWAYS,
+        Program.CLIENT: When.MINTING,
+    }
+)
+RECEIPTS_KEY = Uses(needed={Program.CUSTODIAN: When.PRODUCTION}, may=frozenset((Program.RECONCILE,)))
 CLIENTS_IDENTITY = Uses(needed=dict.fromkeys((Program.CLIENT, Program.RESEAL), When.ALWAYS))
 DEPOSITS = Uses(
     needed=dict.fromkeys((Program.DEPOSIT, Program.RESEAL), When.ALWAYS), may=frozenset((Program.CLIENT,))

@@ -20,9 +20,11 @@ from activities.restore_backup import RestoreBackupStep
 from activities.send_notice import SendNoticeStep
 from activities.shrink_window import ShrinkWindowStep
 from activities.verify import VerifyApprovalStep, verify
+from activities.watch_drift import WatchDriftStep
 from contracts.names import TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
+from ejects.visibility import stage_of
 from portal.client import Clients
 from portal.custodian import CustodianApi
 from portal.hosts import Hosts, open_hosts
@@ -54,6 +56,7 @@ def activities_of(
     if role is not WorkerRole.CLIENT:
         # With a minted session token, whatever the client role's credential is.
         fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
+        watching = WatchDriftStep(portal, vault, stage_of, notices=settings.notify_url is not None)
         queues[TaskQueue.EJECT] = [
             CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
             EnableEjectStep(portal).enable_eject,
@@ -65,6 +68,9 @@ def activities_of(
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
             VerifyApprovalStep(settings.approvers).verify_approval,
+            watching.watch_page,
+            watching.look_again,
+            watching.report_drift,
             *notices_of(settings, hosts.portal),
         ]
         queues[TaskQueue.NEXUS] = []

@@ -13,6 +13,7 @@ from activities.errors import ActivityBoundary
 from contracts.names import DEPLOYMENT, TaskQueue
 from ejects.nexus_service import EjectHandler
 from serving.observing import Observing, meter_of, show_from_nought
+from workflows.drift import DriftWatch
 from workflows.eject import Eject
 from workflows.notice import EjectNotice
 
@@ -23,7 +24,7 @@ DRAIN = timedelta(seconds=20)
 STICKY = timedelta(seconds=2)
 
 # What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
-WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice)
+WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
 RUNNER = SandboxedWorkflowRunner()
 
 

@@ -13,6 +13,7 @@ ROOMS = {"contracts", "portal", "custody", "runtime", "device", "sandbox"} | {
     "workflows",
     "ejects",
     "serving",
+    "commands",
 }
 ALLOWED = {
     "contracts": set(),
@@ -23,7 +24,8 @@ ALLOWED = {
     "sandbox": {"contracts"},
     "activities": {"contracts", "portal", "custody"},
     "workflows": {"contracts", "activities"},
-    "ejects": {"contracts", "custody", "workflows"},
+    "ejects": {"contracts", "custody", "portal", "workflows"},
+    "commands": {"contracts", "custody", "ejects", "portal", "runtime", "serving"},
     "serving": {"activities", "contracts", "custody", "ejects", "portal", "runtime", "workflows"},
     **dict.fromkeys(ENTRIES, (ROOMS | ENTRIES) - {"device", "sandbox"}),
 }

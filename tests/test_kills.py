@@ -14,7 +14,7 @@ from sandbox.routes import CALLS
 from serving.steps import activities_of, hosts_of
 from tests.harness.killing import killed_together
 from tests.harness.moments import ITSELF, Moment, Point, watching
-from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, Cell, Process, table
+from tests.harness.points import ACCESSES, BATCHES, POINTS, SPREAD, WATCHES, Cell, Process, table
 from tests.harness.receiver import Receiver
 from tests.harness.roads import Road, Walker, road_of
 from tests.harness.world import PATIENCE, World, serving
@@ -98,4 +98,4 @@ async def test_the_matrix_has_a_row_for_whatever_a_step_reaches_for(
     assert reached == dict(ACCESSES)
     async with hosts_of(world.settings) as hosts:
         served = activities_of(WorkerRole.ALL, world.settings, hosts)
-    assert {step.__name__ for steps_of in served.values() for step in steps_of} == set(ACCESSES)
+    assert {step.__name__ for steps_of in served.values() for step in steps_of} == set(ACCESSES) | WATCHES

@@ -20,7 +20,7 @@ from temporalio.worker import (
 
 from activities.errors import ActivityBoundary
 from contracts.names import workflow_id
-from contracts.notices import Notice
+from contracts.notices import Notice, NoticeData
 from custody.vault import Vault
 from portal import calls
 from portal.profiles import DIRECT
@@ -147,7 +147,7 @@ class _Reply(httpx.AsyncByteStream):
 
 def _client_of(given: ExecuteActivityInput) -> str:
     what = given.args[0]
-    if isinstance(what, Notice):
+    if isinstance(what, Notice) and isinstance(what.data, NoticeData):
         return what.data.client_id
     return str(activity.info().workflow_id).removeprefix(workflow_id(""))
 

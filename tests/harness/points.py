@@ -28,6 +28,10 @@ ACCESSES: Mapping[str, tuple[str, ...]] = {
 """What each step reaches for, in the order of its first time; a test holds it against a recorded run."""
 
 
+WATCHES = frozenset(("watch_page", "look_again", "report_drift"))
+"""The steps of the drift watch: they change nothing, and a look that died is begun anew by its schedule."""
+
+
 class Process(StrEnum):
     """Who is killed with SIGKILL, and started again on the same state."""
 

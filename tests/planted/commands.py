@@ -7,11 +7,16 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from temporalio.testing import TimeSkipper
+
+from contracts.drift import Watch
 from contracts.failures import Failure
+from contracts.names import TaskQueue
 from contracts.stages import End, Stage
 from tests.planted.place import APPROVERS
 from tests.planted.scenario import scenario
 from tests.planted.scene import DAY, Scene
+from workflows.drift import DriftWatch
 
 
 def client(scene: Scene) -> tuple[str, str]:
@@ -92,7 +97,13 @@ async def shown_by_command_line(scene: Scene) -> None:
     bundle = scene.bundle(await scene.done("claim", *client(scene), "--by", "the owner"))
     await scene.collect()
     await scene.done("open", *bundle, "--out", str(scene.folder / "keys"), program="device")
-    for words in (("status", *client(scene)), ("list", "--json"), ("list",), ("sweep", "--dry-run")):
+    for words in (
+        ("status", *client(scene)),
+        ("list", "--json"),
+        ("list",),
+        ("sweep", "--dry-run"),
+        ("reconcile",),
+    ):
         await scene.done(*words)
     await scene.world.resolve(scene.customer)
     await scene.ends(End.CLOSED)
@@ -147,3 +158,20 @@ async def a_late_command_after_the_close(scene: Scene) -> None:
     await scene.ends(End.EJECTED)
     code, _ = await scene.cli("prove", *client(scene), "--file", str(body))
     assert code == 1
+
+
+@scenario()
+async def watched_for_drift(scene: Scene) -> None:
+    """A look at all clients while one can claim, and others did what no eject explains."""
+    await scene.claimable()
+    client = scene.world.client
+    look = await client.start_workflow(
+        DriftWatch.run,
+        Watch(since=scene.world.sandbox.now() - DAY),
+        id=f"drift-watch-{scene.customer.client_id}",
+        task_queue=TaskQueue.EJECT,
+    )
+    await TimeSkipper(client).fast_forward(look)
+    assert (await look.result()).seen > 0
+    scene.place.workflows.add((client.namespace, look.id))
+    await scene.cancelled()

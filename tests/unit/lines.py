@@ -26,6 +26,14 @@ LINES: dict[str, Line] = {
         CUSTODIAN_KEY,
         {"id": "client-1"},
     ),
+    "list clients": (
+        lambda custodian, _: custodian.list_clients("client-0"),
+        "GET",
+        f"{CUSTODIANS.removesuffix('/client-1')}?take=50&cursor=client-0",
+        None,
+        CUSTODIAN_KEY,
+        {"results": [{"id": "client-1"}], "metadata": {"cursor": None, "take": 50, "total": 1}},
+    ),
     "mint session token": (
         lambda custodian, _: custodian.mint_session("client-1"),
         "POST",

@@ -42,6 +42,7 @@ STATUSES = {
 # One table per call: a call that comes to mean something else by a status gets a table of its own here.
 TABLES: dict[str, dict[int, Failure]] = {
     "READ_CLIENT": STATUSES,
+    "LIST_CLIENTS": STATUSES,
     "MINT_SESSION": STATUSES,
     "ENABLE_EJECT": STATUSES,
     "FETCH_SHARES": STATUSES,
@@ -116,6 +117,17 @@ ANSWERS: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
                 "wallets.0.publicKey",
             ),
             (CLIENT | {"metadata": {"namespaces": [SECRET]}}, "metadata.namespaces"),
+        ],
+    ),
+    "LIST_CLIENTS": (
+        {"results": [CLIENT], "metadata": {"cursor": None, "take": 50, "total": 1}},
+        [
+            ({}, "metadata, results"),
+            ({"results": [CLIENT]}, "metadata"),
+            ({"results": [{}], "metadata": {}}, "results.0.id"),
+            ({"results": [CLIENT], "metadata": {"cursor": SECRET + "!"}}, "metadata.cursor"),
+            ({"results": SECRET, "metadata": {}}, "results"),
+            ([CLIENT], "its body"),
         ],
     ),
     "READ_CLIENT_AS_ITSELF": (CLIENT, [({}, "id"), ({"client": CLIENT}, "id")]),
