@@ -60,12 +60,17 @@ def activities_of(
     if role is not WorkerRole.CLIENT:
         # With a minted session token, whatever the client role's credential is.
         fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
-        queues[TaskQueue.EJECT] = [
+        queues[TaskQueue.CUSTODIAN] = [
             CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
             EnableEjectStep(portal).enable_eject,
             fetching.fetch_shares,
-            fetching.fetch_shares_as_client,
             ShrinkWindowStep(portal).shrink_window,
+        ]
+        queues[TaskQueue.SESSION] = [fetching.fetch_shares_as_client]
+        queues[TaskQueue.EJECT] = [
+            # What ejects have asked for before these steps got queues of their own.
+            *queues[TaskQueue.CUSTODIAN],
+            *queues[TaskQueue.SESSION],
             ReleaseStep(vault).release,
             PurgeStep(vault).purge,
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
@@ -88,8 +93,9 @@ def activities_of(
             ReadCipherTextsStep(clients, vault).read_cipher_texts,
             RestoreBackupStep(clients, vault).restore_backup,
             CompleteStep(clients, settings.completion or profile.completion).complete,
-            DeleteDepositStep(vault).delete_deposit,
+            DeleteDepositStep(vault).delete_deposit,  # asked for before it got a queue of its own
         ]
+        queues[TaskQueue.DEPOSITS] = [DeleteDepositStep(vault).delete_deposit]
         queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
     return queues
 
