@@ -1,6 +1,7 @@
 """Portal's budgets: kept across all workers by the rates of the queues, and whose turn it is meanwhile."""
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from contracts.stages import End, Stage
 from portal import calls, client, custodian
 from portal.calls import Call
 from portal.custodian import CustodianApi
+from runtime.development import ROOT
 from runtime.settings import ClientCredential, Settings, WorkerRole
 from sandbox.calls import Surface
 from sandbox.routes import ROUTES
@@ -40,6 +42,7 @@ from tests.harness.own_backup import AS_CLIENT, backed_up_before
 from tests.harness.playing import played
 from tests.harness.portal import Customer, running_sandbox
 from tests.harness.world import PATIENCE, PLENTY, World, make_world, serving
+from tests.test_operating_page import Operator
 
 PUBLISHED = {Budget.CUSTODIAN: 200, Budget.CLIENT: 200, Budget.ENCLAVE: 50}
 MINUTE = timedelta(minutes=1)
@@ -259,6 +262,35 @@ async def test_who_closes_soon_is_fetched_first(unserved: World, monkeypatch: py
     )
     assert minutes < hours < min(weeks)
     assert max(weeks) < late_one
+
+
+PAGE = re.findall(r"^## Budgets\n(.*?)^## ", (ROOT / "docs/operating.md").read_text(), re.M | re.S)[0]
+
+
+def test_the_page_has_the_rates() -> None:
+    """The table's attempts a minute are those of two roles without any setting."""
+    rows = dict(re.findall(r"^\| `(\S+)` \| .* \| ([0-9.]+) \|$", PAGE, re.M))
+    for role in (WorkerRole.CUSTODIAN, WorkerRole.CLIENT):
+        rates = rates_of(role, Settings())
+        assert rows == {queue: f"{60 * rate:.2g}" for queue, rate in rates.items()}
+
+
+async def test_an_operator_holds_all_calls_of_a_queue(workerless: World, tmp_path: Path) -> None:
+    """With the page's command nothing is called any more, with the next one all goes on."""
+    world, customer = workerless, workerless.sandbox.seed()
+    operator = Operator(world, customer, tmp_path)
+    hold, let_go, how_far = re.findall(r"^ {4}(temporal .*)$", PAGE, re.M)
+    async with serving(world):
+        try:
+            assert (await operator.try_to(hold))[0] == 0
+            handle = await world.start(customer)
+            await backlog(world.client, TaskQueue.CUSTODIAN, 1)
+            code, told, _ = await operator.try_to(how_far)
+            assert (code, "ApproximateBacklogCount" in told) == (0, True), told
+            assert world.sandbox.journal() == []
+        finally:
+            assert (await operator.try_to(let_go))[0] == 0
+        await world.reach(handle, Stage.AWAITING_CLAIM)
 
 
 async def backlog(client: Client, queue: TaskQueue, count: int) -> None:
