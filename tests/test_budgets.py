@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import RateLimitSource, TaskQueueType
 from temporalio.api.taskqueue.v1 import RateLimit
 from temporalio.api.taskqueue.v1 import TaskQueue as TaskQueueMessage
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateTaskQueueConfigRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
+    UpdateTaskQueueConfigRequest,
+)
 from temporalio.client import Client
 from temporalio.worker import (
     StartActivityInput,
@@ -43,10 +47,12 @@ from tests.harness.playing import played
 from tests.harness.portal import Customer, running_sandbox
 from tests.harness.world import PATIENCE, PLENTY, World, make_world, serving
 from tests.test_operating_page import Operator
+from tests.test_worker_process import said, settings_of, worker
 
 PUBLISHED = {Budget.CUSTODIAN: 200, Budget.CLIENT: 200, Budget.ENCLAVE: 50}
 MINUTE = timedelta(minutes=1)
 WEEK = timedelta(days=7)
+WORKER = RateLimitSource.RATE_LIMIT_SOURCE_WORKER
 
 CUSTODIANS = (calls.READ_CLIENT, calls.MINT_SESSION, calls.ENABLE_EJECT, calls.FETCH_SHARES)
 SPENT_BY = {route.call: Budget(Surface(route.surface).budget) for route in ROUTES}
@@ -275,6 +281,19 @@ def test_the_page_has_the_rates() -> None:
         assert rows == {queue: f"{60 * rate:.2g}" for queue, rate in rates.items()}
 
 
+async def test_a_worker_process_sets_the_rates(workerless: World) -> None:
+    """Temporal has them from what the worker's polls say, and none of the queues that call nobody."""
+    ours = [f"EJECT_BUDGET_{budget.upper()}" for budget in Budget]
+    async with worker("all", settings_of(workerless, *ours)) as running:
+        await said(running, "worker.serving")
+        for queue, rate in rates_of(WorkerRole.ALL, Settings()).items():
+            told = await limited(workerless.client, queue)
+            assert told.requests_per_second == pytest.approx(rate, rel=1e-3)
+        for queue in set(TaskQueue) - set(PER_EJECT):
+            other = await described(workerless.client, queue)
+            assert other.effective_rate_limit.rate_limit_source != WORKER
+
+
 async def test_an_operator_holds_all_calls_of_a_queue(workerless: World, tmp_path: Path) -> None:
     """With the page's command nothing is called any more, with the next one all goes on."""
     world, customer = workerless, workerless.sandbox.seed()
@@ -295,18 +314,33 @@ async def test_an_operator_holds_all_calls_of_a_queue(workerless: World, tmp_pat
 
 async def backlog(client: Client, queue: TaskQueue, count: int) -> None:
     """Wait until so many attempts wait on a queue."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if (await described(client, queue)).stats.approximate_backlog_count >= count:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def limited(client: Client, queue: TaskQueue) -> DescribeTaskQueueResponse.EffectiveRateLimit:
+    """Wait until a worker has said its rate."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            told = (await described(client, queue)).effective_rate_limit
+            if told.rate_limit_source == WORKER:
+                return told
+            await asyncio.sleep(0.05)
+
+
+async def described(client: Client, queue: TaskQueue) -> DescribeTaskQueueResponse:
+    """What Temporal tells of a queue's activities."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueueMessage(name=queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         report_stats=True,
+        report_config=True,
     )
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            told = await client.workflow_service.describe_task_queue(request)
-            if told.stats.approximate_backlog_count >= count:
-                return
-            await asyncio.sleep(0.05)
+    return await client.workflow_service.describe_task_queue(request)
 
 
 async def begins(world: World, customer: Customer) -> dict[str, datetime]:
