@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test chaos fuzz mutants test-node test-ui deploy production check format docs histories lock clean
+.PHONY: demo test chaos mass fuzz mutants test-node test-ui deploy production check format docs histories lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -14,6 +14,9 @@ test: $(READY) ## Every test, on a real Temporal server that ends with them.
 chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.
 	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
 	@$(BIN)/python -m docs.reliability
+
+mass: $(READY) ## 500 ejects at once, against Portal's published budgets.
+	@$(BIN)/python -m pytest -m mass tests/test_mass_eject.py
 
 SEED ?= 0
 fuzz: $(READY) ## More than 100,000 generated bundles and shares, and odd inputs of every other kind.

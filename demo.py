@@ -113,6 +113,8 @@ async def bring_up(closing: AsyncExitStack, folder: Path) -> Running:
         "EJECT_CUSTODIAN_API_KEY": ready["custodian_api_key"],
         "EJECT_CLIENT_IDENTITY": (folder / "client-role.key").read_text(),
         "EJECT_RECEIPT_KEY": (folder / "receipts.pem").read_text(),
+        # Of the sandbox, which has none.
+        **{f"EJECT_BUDGET_{name}": "1000000" for name in ("CUSTODIAN", "CLIENT", "ENCLAVE")},
     }
     client = await connected()
     command = [sys.executable, "worker.py", "--role", "all"]

@@ -17,6 +17,7 @@ from runtime import logs
 from runtime.process import run
 from runtime.settings import Settings, SettingsError, WorkerRole
 from runtime.temporal import TemporalUnreachableError, connect
+from serving.budgets import rates_of
 from serving.checking import check
 from serving.fitting import settings_of
 from serving.health import Health, answering
@@ -54,7 +55,11 @@ async def _serve(role: WorkerRole, settings: Settings, health: Health) -> None:
     async with AsyncExitStack() as stack:
         hosts = await stack.enter_async_context(hosts_of(settings))
         served = activities_of(role, settings, hosts)
-        workers = [make_worker(client, queue, does, settings.build_id) for queue, does in served.items()]
+        rates = rates_of(role, settings)
+        workers = [
+            make_worker(client, queue, does, settings.build_id, rate=rates.get(queue))
+            for queue, does in served.items()
+        ]
         for worker in workers:
             await stack.enter_async_context(worker)
         if role is WorkerRole.ALL:

@@ -9,14 +9,20 @@ DEPLOYMENT = "eject"
 
 
 class TaskQueue(StrEnum):
-    """Who works on what; the enclave has its own queue because Portal gives it a budget of its own.
+    """Who works on what; a step that calls Portal is on a queue whose rate keeps Portal's budgets.
 
-    Other namespaces ask at `NEXUS`, through a Nexus endpoint.
+    `EJECT` has the workflows, and the custodian role's steps that need only the vault: no rate, so that they
+    begin at once. `DEPOSITS` has the client role's. `SESSION` has the client's own fetch, which the custodian
+    role makes with a session token: it spends two budgets. Other namespaces ask at `NEXUS`, through a Nexus
+    endpoint.
     """
 
     EJECT = "eject"
+    CUSTODIAN = "eject-custodian"
+    SESSION = "eject-session"
     CLIENT = "eject-client"
     ENCLAVE = "eject-enclave"
+    DEPOSITS = "eject-deposits"
     NEXUS = "eject-nexus"
 
 

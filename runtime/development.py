@@ -18,6 +18,9 @@ SERVER_SETTINGS = (
     "history.visibilityProcessorMaxPollRPS=5000",
     # By default timers fire up to a second late.
     'history.timerProcessorMaxTimeShift="0.02s"',
+    # Each partition keeps a part of a queue's rate and an order of its own (docs/operating.md, Budgets).
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
 )
 
 # A process that was asked to end gets as long as a worker drains.

@@ -142,6 +142,15 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$",
         description="`host:port` where the codec server listens",
     )
+    budget_custodian: Annotated[int, uses.WORKERS] = Field(
+        default=200, ge=40, description="calls a minute of the custodian's, as Portal publishes"
+    )
+    budget_client: Annotated[int, uses.WORKERS] = Field(
+        default=200, ge=40, description="calls a minute of clients, as Portal publishes"
+    )
+    budget_enclave: Annotated[int, uses.WORKERS] = Field(
+        default=50, ge=10, description="calls a minute of the enclave's, as Portal publishes"
+    )
     metrics_address: Annotated[str | None, uses.WORKERS] = Field(
         default=None,
         pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",

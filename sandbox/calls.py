@@ -31,6 +31,11 @@ class Surface(Enum):
     GATEWAY = "gateway"
 
     @property
+    def budget(self) -> str:
+        """Answer which of the budgets its calls spend."""
+        return "custodian" if self is Surface.GATEWAY else self.value
+
+    @property
     def via(self) -> str:
         """Answer whose front door it is, for the journal."""
         return "gateway" if self is Surface.GATEWAY else "portal"
@@ -129,6 +134,10 @@ async def serve(route: Route, portal: Portal, request: Request) -> Response:
     token = request.headers.get(gateway.HEADER) if route.surface is Surface.GATEWAY else _bearer(request)
     path, trace = dict(request.path_params), _trace(request)
     named = path.get("clientId") or credentials.client_of(portal.store, token, portal.clock.now())
+    wait = portal.spending.spend(route.surface.budget, portal.clock.now())
+    if wait is not None:
+        _note(portal, route, 429, named, path.get("walletId"))
+        return Response(status_code=429, headers={"Retry-After": str(wait)})
     fault = portal.faults.take(route.call, named)
     if fault is not None and (instead := await fault.before(request)) is not None:
         place = path.get("walletId")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox import journal
+from sandbox.budgets import Budgets
 from sandbox.clock import stamp
 from sandbox.control_common import ControlError, Strict, body_of, portal_of
 from sandbox.credentials import CUSTODIAN_KEY, GATEWAY_KEY, rolled_key
@@ -19,9 +20,11 @@ router = APIRouter(prefix="/_sandbox", tags=["sandbox"])
 
 
 class Advance(Strict):
-    """How far the clock is moved, at most ten years at once."""
+    """How far the clock is moved, at most ten years at once, and how fast it runs from now on."""
 
-    advance_seconds: float = Field(ge=0, le=10 * 365 * 86400, allow_inf_nan=False)
+    advance_seconds: float = Field(default=0, ge=0, le=10 * 365 * 86400, allow_inf_nan=False)
+    rate: float | None = Field(default=None, ge=1, le=1000, allow_inf_nan=False)
+    """Seconds that pass in each second; absent, it stays as it is."""
 
 
 @router.get("/clock")
@@ -32,10 +35,12 @@ async def read_clock(request: Request) -> Response:
 
 @router.post("/clock")
 async def move_clock(request: Request) -> Response:
-    """Move the clock forward."""
-    move = await body_of(request, Advance)
+    """Move the clock forward, or have it run faster."""
+    move, clock = await body_of(request, Advance), portal_of(request).clock
+    if move.rate is not None:
+        clock.run(move.rate)
     try:
-        return JSONResponse({"now": stamp(portal_of(request).clock.advance(move.advance_seconds))})
+        return JSONResponse({"now": stamp(clock.advance(move.advance_seconds))})
     except OverflowError:
         raise ControlError("the clock ends with the year 9999") from None
 
@@ -87,6 +92,19 @@ async def roll_key(request: Request) -> Response:
     wanted = await body_of(request, Roll)
     name = CUSTODIAN_KEY if wanted.key == "custodian" else GATEWAY_KEY
     return JSONResponse({"key": rolled_key(portal_of(request).store, name)})
+
+
+@router.get("/budgets")
+async def read_budgets(request: Request) -> Response:
+    """Answer the budgets that are kept; at first there are none."""
+    return JSONResponse(portal_of(request).spending.budgets.model_dump())
+
+
+@router.post("/budgets")
+async def set_budgets(request: Request) -> Response:
+    """Keep these budgets, and no other."""
+    portal_of(request).spending.set(await body_of(request, Budgets))
+    return await read_budgets(request)
 
 
 @router.get("/switches")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from sandbox import control, control_backups, control_clients, gateway, replies
+from sandbox.budgets import Budgets
 from sandbox.calls import Route, Surface
 from sandbox.faults import FaultSpec
 from sandbox.routes import ROUTES
@@ -34,6 +35,7 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _CONTROL: Mapping[str, type[BaseModel]] = {
     "move_clock": control.Advance,
     "add_fault": FaultSpec,
+    "set_budgets": Budgets,
     "set_switches": Switches,
     "seed": control_clients.Seed,
     "change_client": control_clients.ClientChange,

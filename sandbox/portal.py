@@ -1,8 +1,9 @@
-"""What all calls share: the state, the clock, the faults, the switches and the custodian's keys."""
+"""What all calls share: the state, the clock, faults, budgets, switches and the custodian's keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.budgets import Spending
 from sandbox.clock import Clock
 from sandbox.credentials import CUSTODIAN_KEY, GATEWAY_KEY, kept_key
 from sandbox.faults import Faults
@@ -16,6 +17,7 @@ class Portal:
     store: Store
     clock: Clock
     faults: Faults
+    spending: Spending
 
     @property
     def custodian_key(self) -> str:
@@ -43,4 +45,4 @@ def open_portal(
     store = Store(state)
     kept_key(store, CUSTODIAN_KEY, custodian_key)
     kept_key(store, GATEWAY_KEY, gateway_key)
-    return Portal(store, Clock(store), Faults(store))
+    return Portal(store, Clock(store), Faults(store), Spending(store))

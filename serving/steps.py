@@ -57,19 +57,24 @@ def activities_of(
         # With a minted session token, whatever the client role's credential is.
         fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
         watching = WatchDriftStep(portal, vault, stage_of, notices=settings.notify_url is not None)
-        queues[TaskQueue.EJECT] = [
+        queues[TaskQueue.CUSTODIAN] = [
             CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
             EnableEjectStep(portal).enable_eject,
             fetching.fetch_shares,
-            fetching.fetch_shares_as_client,
             ShrinkWindowStep(portal).shrink_window,
+            watching.watch_page,
+            watching.look_again,
+        ]
+        queues[TaskQueue.SESSION] = [fetching.fetch_shares_as_client]
+        queues[TaskQueue.EJECT] = [
+            # What ejects have asked for before these steps got queues of their own.
+            *queues[TaskQueue.CUSTODIAN],
+            *queues[TaskQueue.SESSION],
             ReleaseStep(vault).release,
             PurgeStep(vault).purge,
             WriteReceiptStep(Receipts(vault, receipt_key_of(settings))).write_receipt,
             verify,
             VerifyApprovalStep(settings.approvers).verify_approval,
-            watching.watch_page,
-            watching.look_again,
             watching.report_drift,
             *notices_of(settings, hosts.portal),
         ]
@@ -83,8 +88,9 @@ def activities_of(
             ReadCipherTextsStep(clients, vault).read_cipher_texts,
             RestoreBackupStep(clients, vault).restore_backup,
             CompleteStep(clients, settings.completion or profile.completion).complete,
-            DeleteDepositStep(vault).delete_deposit,
+            DeleteDepositStep(vault).delete_deposit,  # asked for before it got a queue of its own
         ]
+        queues[TaskQueue.DEPOSITS] = [DeleteDepositStep(vault).delete_deposit]
         queues[TaskQueue.ENCLAVE] = [BackUpStep(clients, vault, deposits).back_up]
     return queues
 

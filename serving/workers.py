@@ -29,9 +29,17 @@ RUNNER = SandboxedWorkflowRunner()
 
 
 def make_worker(
-    client: Client, queue: TaskQueue, activities: list[Callable[..., Any]], build_id: str | None = None
+    client: Client,
+    queue: TaskQueue,
+    activities: list[Callable[..., Any]],
+    build_id: str | None = None,
+    *,
+    rate: float | None = None,
 ) -> Worker:
     """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces.
+
+    `rate` is how many attempts a second all workers of the queue together begin (serving/budgets.py).
+    Temporal keeps to what the last poll of any of them said: one without a rate lifts it for all.
 
     With a build id it gets work once an operator has made that version the current one (docs/operating.md).
     """
@@ -47,6 +55,7 @@ def make_worker(
         nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
         interceptors=[Observing(meter), ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,
+        max_task_queue_activities_per_second=rate,
         sticky_queue_schedule_to_start_timeout=STICKY,
     )
 

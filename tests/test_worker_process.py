@@ -194,8 +194,10 @@ async def test_two_roles_complete_an_eject_together(workerless: World) -> None:
         assert workerless.completions(customer) == 1
         assert await _who_worked(workerless, handle.id) == {
             TaskQueue.EJECT: {str(custodian.pid)},
+            TaskQueue.CUSTODIAN: {str(custodian.pid)},
             TaskQueue.CLIENT: {str(client.pid)},
             TaskQueue.ENCLAVE: {str(client.pid)},
+            TaskQueue.DEPOSITS: {str(client.pid)},
         }
         assert [await ended(custodian), await ended(client)] == [0, 0]
 

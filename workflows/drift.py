@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
+from temporalio.common import Priority
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -68,7 +69,9 @@ class DriftWatch:
             workflow.continue_as_new(self._so_far())
         report = await self._look_again()
         workflow.set_current_details(markdown(report))
-        told = await self._step(WatchDriftStep.report_drift, ReportDrift(report=report), DriftReported)
+        told = await self._step(
+            WatchDriftStep.report_drift, ReportDrift(report=report), DriftReported, TaskQueue.EJECT
+        )
         if told.notices and (fresh := new_in(report, _before())):
             await self._tell(report, fresh)
         return report
@@ -124,11 +127,19 @@ class DriftWatch:
             static_summary=f"{report.found} clients in a state that no eject caused",
         )
 
-    async def _step(self, step: Callable[[Any, Any], Awaitable[O]], what: Result, answer: type[O]) -> O:
+    async def _step(
+        self,
+        step: Callable[[Any, Any], Awaitable[O]],
+        what: Result,
+        answer: type[O],
+        queue: TaskQueue = TaskQueue.CUSTODIAN,
+    ) -> O:
         done = await workflow.execute_activity(
             step.__name__,
             what,
-            task_queue=TaskQueue.EJECT,
+            task_queue=queue,
+            # The ejects go first where both wait for Portal's budget.
+            priority=Priority(priority_key=5),
             result_type=answer,
             start_to_close_timeout=_ATTEMPT,
             heartbeat_timeout=HEARTBEAT,

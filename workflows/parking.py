@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.metrics import PARKED
     from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
     from contracts.stages import Stage
-    from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, Step
+    from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, Step, priority
 
 from workflows.measuring import count
 
@@ -48,11 +48,18 @@ class Trouble(Exception):  # noqa: N818 (what a step met, told to whoever ran it
 class Parking:
     """The steps that stand still, by number.
 
-    `stage` tells where the eject is, `changed` is called whenever a step parks or goes on.
+    `stage` tells where the eject is, `closes` when its window closes, if one was opened; `changed` is called
+    whenever a step parks or goes on.
     """
 
-    def __init__(self, stage: Callable[[], Stage], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stage: Callable[[], Stage],
+        closes: Callable[[], datetime | None],
+        changed: Callable[[], None],
+    ) -> None:
         self._stage = stage
+        self._closes = closes
         self._changed = changed
         self._count = 0
         self._parks: dict[int, Park] = {}
@@ -102,6 +109,7 @@ class Parking:
                 heartbeat_timeout=HEARTBEAT,
                 retry_policy=step.retry,
                 cancellation_type=step.cancellation,
+                priority=priority(step, self._closes(), workflow.now()),
             )
             result = step.answer.model_validate(given)
         except ActivityError as error:

@@ -1,12 +1,12 @@
-"""Every step with its queue, its time-out and its reason; every retry policy."""
+"""Every step with its queue, its time-out and its reason; every retry policy; who goes first."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
@@ -72,6 +72,13 @@ HEARTBEAT = timedelta(seconds=5)
 VERIFY_TIMEOUT = timedelta(seconds=10)
 VERIFY_ONCE = RetryPolicy(maximum_attempts=1)
 
+# Where Portal's budgets make steps wait: the windows that are open first, the nearer the close the sooner.
+# Temporal takes 1, the first, to 5, and 3 where none is given, as by ejects of earlier versions.
+_CLOSING = ((timedelta(hours=1), 1), (timedelta(days=1), 2))
+_OPEN, _NOT_OPEN = 3, 4
+# What has only begun comes last: a window that is opened late is better than one that closes unserved.
+_BEGINNING = 5
+
 # A write that was given up lands or fails within this (the vault's own time-out is 8 s).
 PURGE_AGAIN_AFTER = timedelta(seconds=10)
 # How long a command waits to say what became of it.
@@ -103,7 +110,18 @@ class Step(Generic[I, O]):
         return self.activity.__name__
 
 
-CHECK: Step[Check, Checked] = Step(CheckStep.check, Checked, "Read the client and judge it")
+def priority(step: Step[Any, Any], closes: datetime | None, now: datetime) -> Priority:
+    """When a step's turn comes on a queue that is behind; `closes` is when the eject's window closes."""
+    if step is CHECK:
+        return Priority(priority_key=_BEGINNING)
+    if closes is None or closes <= now:
+        return Priority(priority_key=_NOT_OPEN)
+    return Priority(priority_key=next((key for left, key in _CLOSING if closes - now <= left), _OPEN))
+
+
+CHECK: Step[Check, Checked] = Step(
+    CheckStep.check, Checked, "Read the client and judge it", queue=TaskQueue.CUSTODIAN
+)
 BACK_UP: Step[BackUp, BackedUp] = Step(
     BackUpStep.back_up,
     BackedUp,
@@ -124,6 +142,7 @@ ENABLE_EJECT: Step[EnableEject, EjectEnabled] = Step(
     EjectEnabled,
     "Check the wallets again, open the ejectable window",
     start_to_close=timedelta(minutes=3),  # one call, and one for each wallet
+    queue=TaskQueue.CUSTODIAN,
     # Whoever shrinks the window after a cancellation must know that no attempt opens it any more.
     cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
@@ -132,18 +151,21 @@ SHRINK_WINDOW: Step[ShrinkWindow, WindowShrunk] = Step(
     WindowShrunk,
     "Have Portal's window close within two minutes",
     start_to_close=timedelta(minutes=3),  # one call, and one for each wallet
+    queue=TaskQueue.CUSTODIAN,
 )
 FETCH_SHARES: Step[FetchShares, SharesFetched] = Step(
     FetchSharesStep.fetch_shares,
     SharesFetched,
     "Fetch the custodian halves, seal them to the owner",
     start_to_close=timedelta(minutes=3),  # one call, one look and one write for each wallet
+    queue=TaskQueue.CUSTODIAN,
 )
 FETCH_SHARES_AS_CLIENT: Step[FetchSharesAsClient, SharesFetched] = Step(
     FetchSharesStep.fetch_shares_as_client,
     SharesFetched,
     "Fetch a custodian half as the client, seal it to the owner",
     start_to_close=timedelta(minutes=3),  # three calls in a row, two looks and a write
+    queue=TaskQueue.SESSION,
     retry=ONCE,
 )
 READ_CIPHER_TEXTS: Step[ReadCipherTexts, CipherTextsRead] = Step(
@@ -185,7 +207,7 @@ DELETE_DEPOSIT: Step[DeleteDeposit, DepositDeleted] = Step(
     DeleteDepositStep.delete_deposit,
     DepositDeleted,
     "Delete the deposited signing shares",
-    queue=TaskQueue.CLIENT,
+    queue=TaskQueue.DEPOSITS,
 )
 
 STEPS = tuple(value for value in list(globals().values()) if isinstance(value, Step))

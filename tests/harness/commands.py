@@ -72,6 +72,8 @@ def _activity(given: ActivityTaskScheduledEventAttributes) -> str:
         f"retried after {_length(retry.initial_interval)}, x{retry.backoff_coefficient:g}, "
         f"at most {_length(retry.maximum_interval)}{most}"
     )
+    if given.priority.priority_key:
+        words.append(f"priority {given.priority.priority_key}")
     return f"{given.activity_type.name} on {given.task_queue.name}: {'; '.join(words)}"
 
 

@@ -46,6 +46,14 @@ class Sandbox:
         """Move the clock forward."""
         self._post("/_sandbox/clock", {"advance_seconds": by.total_seconds()})
 
+    def run_clock(self, rate: float) -> None:
+        """Let so many seconds pass in each second, from now on."""
+        self._post("/_sandbox/clock", {"rate": rate})
+
+    def budget(self, **calls: int) -> None:
+        """Refuse what is more in a minute of this clock."""
+        self._post("/_sandbox/budgets", calls)
+
     def now(self) -> datetime:
         """The sandbox's time, which is that of every eject whose clock was moved with it."""
         answer = self._http.get("/_sandbox/clock").raise_for_status().json()

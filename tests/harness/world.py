@@ -31,10 +31,14 @@ from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
 from ejects.service import options_of
 from runtime.settings import Settings, WorkerRole
+from serving.budgets import rates_of
 from serving.steps import activities_of, hosts_of
 from serving.workers import make_worker
 from tests.harness.portal import Customer, Sandbox
 from workflows.eject import Eject
+
+# Calls a minute; the sandbox has no budgets unless told.
+PLENTY = 1_000_000
 
 # How long anything may take that needs no time to pass; only a hang ever reaches it.
 PATIENCE = 60
@@ -88,6 +92,9 @@ class World:
             "EJECT_RECEIPT_KEY": settings.receipt_key.get_secret_value(),
             "EJECT_CLIENT_IDENTITY": settings.client_identity.get_secret_value(),
             "EJECT_CLIENT_RECIPIENT": str(settings.client_recipient),
+            "EJECT_BUDGET_CUSTODIAN": str(settings.budget_custodian),
+            "EJECT_BUDGET_CLIENT": str(settings.budget_client),
+            "EJECT_BUDGET_ENCLAVE": str(settings.budget_enclave),
         } | ({"EJECT_CODEC_KEYS": settings.codec_keys.get_secret_value()} if settings.codec_keys else {})
 
     async def deposit(self, customer: Customer) -> None:
@@ -242,6 +249,9 @@ def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
         receipt_key=SecretStr(signing_file.read_text()),
         client_identity=SecretStr(key_file.read_text()),
         client_recipient=identity.recipient,
+        budget_custodian=PLENTY,
+        budget_client=PLENTY,
+        budget_enclave=PLENTY,
     )
     return World(client, sandbox, settings, vault, Owner(folder / "owner"), receipt_key)
 
@@ -250,10 +260,11 @@ def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
 async def serving(world: World, role: WorkerRole = WorkerRole.ALL) -> AsyncIterator[None]:
     """A worker of both roles, or of one, inside this process."""
     settings = world.settings
+    rates = rates_of(role, settings)
     async with AsyncExitStack() as stack:
         hosts = await stack.enter_async_context(hosts_of(settings))
         served = activities_of(role, settings, hosts)
         for queue, activities in served.items():
-            worker = make_worker(world.client, queue, activities, settings.build_id)
+            worker = make_worker(world.client, queue, activities, settings.build_id, rate=rates.get(queue))
             await stack.enter_async_context(worker)
         yield

@@ -25,7 +25,8 @@ async def test_sigkill_and_restart_lose_nothing(tmp_path: Path) -> None:
             owner = await box.seed()
             share = (await box.back_up(owner))["SECP256K1"]
             await box.confirm(owner, share["id"])
-            await box.control("clock", {"advance_seconds": 864_000})
+            await box.control("clock", {"advance_seconds": 864_000, "rate": 10})
+            await box.control("budgets", {"custodian": 100})
             await box.control("switches", {"gate_completion_by_window": True})
             fault = {"call": "fetch_shares", "times": 2, "kind": "status", "status": 503}
             await box.control("faults", fault)
@@ -48,7 +49,7 @@ async def test_sigkill_and_restart_lose_nothing(tmp_path: Path) -> None:
 
 
 async def _everything(box: Box, client_id: str) -> object:
-    shown = [await box.control(path) for path in ("journal", "switches", "faults")]
+    shown = [await box.control(path) for path in ("journal", "switches", "faults", "budgets")]
     return [*shown, await box.control(f"clients/{client_id}", {})]
 
 
