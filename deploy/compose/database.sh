@@ -9,7 +9,8 @@ if [ -z "$PGPASSWORD" ] || [ -z "$ROLE_PASSWORD" ]; then
     echo "A password file is empty: see make-secrets.sh" >&2
     exit 2
 fi
-export PGPASSWORD ROLE_PASSWORD PGDATABASE="${PGDATABASE:-postgres}" PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}"
+export PGPASSWORD ROLE_PASSWORD PGDATABASE="${PGDATABASE:-postgres}" PGCONNECT_TIMEOUT=10
+export PGOPTIONS="-c client_min_messages=warning"
 
 sql() {
     psql --no-psqlrc --quiet --no-password --set=ON_ERROR_STOP=1 "$@"
