@@ -158,6 +158,8 @@ def test_compose_itself_accepts_the_file() -> None:
         pytest.skip("Compose v2 is not installed: .ci/compose fetches it")
     _run(*command, "--env-file", str(FOLDER / "example.env"), "--profile", "*", "config", "--quiet")
     _run(*command, "--env-file", str(FOLDER / "sandbox.env"), "--profile", "sandbox", "config", "--quiet")
+    cloud = ["-f", str(FILE), "-f", str(FOLDER / "cloud.yml"), "--env-file", str(FOLDER / "example.env")]
+    _run(*command, *cloud, "config", "--quiet")
     bare = {k: v for k, v in os.environ.items() if not k.startswith("EJECT_")}
     code, _, err = call(*command, "config", "--quiet", env=bare)
     assert "EJECT_VAULT_URL" in err
@@ -180,4 +182,4 @@ def test_yaml_and_shell_are_clean() -> None:
         "deploy/compose",
         "deploy/observability",
     )
-    _run(str(TOOLS / "shellcheck"), *map(str, sorted(FOLDER.glob("*.sh"))), str(ROOT / ".ci/compose"))
+    _run(str(TOOLS / "shellcheck"), *map(str, sorted(FOLDER.glob("*.sh"))), ".ci/compose", ".ci/run")

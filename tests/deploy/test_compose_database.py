@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -84,7 +84,7 @@ class Database:
 def running() -> Iterator[Database]:
     """A new volume, and PostgreSQL on it."""
     with tempfile.TemporaryDirectory(prefix="eject-postgres-") as name:
-        made = Database(Path(name), free_port(), token_hex(16), token_hex(16))
+        made = Database(Path(name), free_port(), token_hex(16))
         if _USER is not None:
             account = pwd.getpwnam(_USER)
             os.chown(name, account.pw_uid, account.pw_gid)
@@ -104,11 +104,24 @@ def running() -> Iterator[Database]:
             as_user(*control, "-m", "immediate", "stop")
 
 
-@pytest.fixture
-def database() -> Iterator[Database]:
-    """A PostgreSQL of its own."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Database]:
+    """One PostgreSQL for all tests here."""
     with running() as made:
         yield made
+
+
+@pytest.fixture
+def database(cluster: Database) -> Database:
+    """It, as new."""
+    found = cluster.sql(
+        "select datname from pg_database where datname like 'temporal%'", "postgres", "postgres"
+    )
+    for name in found[1].split():
+        assert cluster.sql(f"drop database {name} with (force)", "postgres", "postgres")[0] == 0
+    for name in ("temporal", "somebody"):
+        assert cluster.sql(f"drop role if exists {name}", "postgres", "postgres")[0] == 0
+    return replace(cluster, role_password=token_hex(16))
 
 
 def test_the_job_makes_a_role_with_two_databases_and_repeats(database: Database, scripts: Scripts) -> None:
