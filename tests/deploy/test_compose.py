@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from runtime.development import ROOT
 from tests.deploy.composing import (
     FILE,
     FOLDER,
