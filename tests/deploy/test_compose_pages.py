@@ -1,6 +1,8 @@
 """docs/deploying.md and docker-compose.yml name nothing that is not there; the sandbox's image is whole."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -8,6 +10,7 @@ from typer.main import get_command
 import starter
 from runtime.development import ROOT
 from tests.deploy.composing import FILE, FOLDER, TOOLS, call, named, read, variables
+from tests.deploy.dockerfile import build, context
 from tests.harness.processes import environment
 from tests.test_imports import ENTRIES, ROOMS, imports
 
@@ -56,6 +59,29 @@ def test_the_sandbox_image_holds_what_its_programs_need() -> None:
     allowed = (FOLDER / "sandbox.Dockerfile.dockerignore").read_text()
     sent = {line.removeprefix("!").removesuffix(".py") for line in allowed.splitlines() if line[:1] == "!"}
     assert sent == needed | {"requirements/sandbox.txt"}
+
+
+def test_the_sandbox_image_runs(tmp_path: Path) -> None:
+    """Carried out without Docker, its instructions come to an image whose programs start, the device too."""
+    sent, place = tmp_path / "sent", tmp_path / "place"
+    sent.mkdir()
+    place.mkdir()
+    context(ROOT, (FOLDER / "sandbox.Dockerfile.dockerignore").read_text(), sent)
+    image = build(DOCKERFILE.read_text(), sent, place)
+    assert (image.user, image.entrypoint) == ("10001:10001", ["python"])
+    env = image.environment()
+
+    def runs(*arguments: str) -> tuple[int, str]:
+        command = [*image.entrypoint, *arguments]
+        ran = subprocess.run(command, check=False, cwd=image.at("."), env=env, capture_output=True, text=True)
+        return ran.returncode, ran.stdout + ran.stderr
+
+    assert runs("story.py", "keys", "--out", str(tmp_path / "keys")) == (0, "Made.\n")
+    assert runs("story.py", "keys", "--out", str(tmp_path / "keys")) == (0, "All keys were there.\n")
+    assert runs("-m", "sandbox", "--help")[0] == 0
+    code, told = runs("-c", "import worker")
+    assert code != 0, "the workers' image is another"
+    assert "No module named 'worker'" in told
 
 
 def test_hadolint_has_nothing_to_say() -> None:
