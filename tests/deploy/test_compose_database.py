@@ -176,6 +176,18 @@ def test_a_wrong_or_missing_password_fails_at_once(database: Database, scripts: 
     )
 
 
+def test_the_first_refusal_ends_the_job(database: Database, scripts: Scripts) -> None:
+    """An administrator who may not silence the log is refused before a password is in a statement."""
+    making = f"create role somebody login createrole createdb password '{database.password}'"
+    assert database.sql(making, "postgres", "postgres")[0] == 0
+    code, out, err = scripts.run("database.sh", **database.settings | {"PGUSER": "somebody"})
+    assert (code, out) == (3, "")
+    assert "log_statement" in err
+    assert database.role_password not in database.log()
+    found = database.sql("select count(*) from pg_roles where rolname = 'temporal'", "postgres", "postgres")
+    assert found[1] == "0\n"
+
+
 def test_the_health_check_tells_there_from_not_there(database: Database) -> None:
     """The file's command: 0 while PostgreSQL takes connections by TCP, not 0 where nothing does."""
     compose = read(variables(FOLDER / "example.env"))
