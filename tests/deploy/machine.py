@@ -35,16 +35,7 @@ class Machine:
         self._compose, self._folder, self._stack, self._secrets = compose, folder, stack, secrets
         self.volume = folder / "volume"
         self.volume.mkdir(mode=0o700)
-        self._moved = {
-            "temporal:7233": os.environ[ADDRESS],
-            "/sandbox": str(self.volume),
-            "/scripts/": f"{FOLDER}/",
-        }
-        for port in PORTS:
-            here = str(free_port())
-            for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
-                self._moved[f"{host}:{port}"] = f"127.0.0.1:{here}"
-            self._moved[f"--port {port}"] = f"--port {here}"
+        self._moved: dict[str, dict[str, str]] = {}
 
     async def start(self, name: str) -> None:
         """Start it once what it depends on is healthy, or has ended well; AssertionError if that fails."""
@@ -71,7 +62,7 @@ class Machine:
         """What the container of a service runs."""
         service = self.services[name]
         words = [*service.get("entrypoint", IMAGE_ENTRYPOINT), *service.get("command", [])]
-        return [self._here(word) for word in words]
+        return [self._here(name, word) for word in words]
 
     def environment(self, name: str) -> dict[str, str]:
         """What it runs with; its secrets lie in a folder of its own."""
@@ -79,7 +70,7 @@ class Machine:
         folder.mkdir(exist_ok=True)
         for target, source in secrets_of(self._compose, name).items():
             (folder / target).write_text(self._secrets[source])
-        given = {key: self._here(value) for key, value in self.services[name]["environment"].items()}
+        given = {key: self._here(name, value) for key, value in self.services[name]["environment"].items()}
         if given.get("EJECT_SECRETS_DIR") == "/run/secrets":
             given["EJECT_SECRETS_DIR"] = str(folder)
         env = environment(**given, SECRETS_FOLDER=str(folder))
@@ -98,15 +89,32 @@ class Machine:
         assert ran.returncode is not None
         return ran.returncode, out.decode()
 
-    def _here(self, text: str) -> str:
-        for there, here in self._moved.items():
+    def _here(self, name: str, text: str) -> str:
+        for there, here in self._places(name).items():
             text = text.replace(there, here)
         return text
+
+    def _places(self, name: str) -> dict[str, str]:
+        """Where the addresses and folders of a service are; services that share a network share its ports."""
+        network = self.services[name].get("network_mode", name).removeprefix("service:")
+        if network not in self._moved:
+            moved = {
+                "temporal:7233": os.environ[ADDRESS],
+                "/sandbox": str(self.volume),
+                "/scripts/": f"{FOLDER}/",
+            }
+            for port in PORTS:
+                here = str(free_port())
+                for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104
+                    moved[f"{host}:{port}"] = f"127.0.0.1:{here}"
+                moved[f"--port {port}"] = f"--port {here}"
+            self._moved[network] = moved
+        return self._moved[network]
 
     async def _healthy(self, name: str, running: Process, env: dict[str, str]) -> None:
         kind, *command = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        check = [self._here(word) for word in command]
+        check = [self._here(name, word) for word in command]
         async with asyncio.timeout(PATIENCE):
             while True:
                 code, _ = await self.ended(*check, env=env)
