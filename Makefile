@@ -63,6 +63,8 @@ lock:
 		pyproject.toml --extra codec --extra traces -o requirements/worker.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
+		pyproject.toml --extra sandbox --extra device -c requirements/dev.txt -o requirements/sandbox.txt
 
 $(READY): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

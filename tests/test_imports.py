@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ENTRIES = {"worker", "starter", "demo", "codec_server"}
+ENTRIES = {"worker", "starter", "demo", "story", "codec_server"}
 ROOMS = {"contracts", "portal", "custody", "runtime", "device", "sandbox"} | {
     "activities",
     "workflows",
