@@ -15,10 +15,11 @@ import pytest
 import starter
 from contracts.receipt import Receipt
 from contracts.stages import End, Stage
-from tests.harness.crowd import KINDS, Guest, Kind, all_of
+from tests.harness.crowd import Guest, Kind, all_of
 from tests.harness.deployed import APPROVER, Deployment, deployment
 from tests.harness.ending import complaints
 from tests.harness.fleet import Kept, Member, fleet
+from tests.harness.kinds import KINDS
 from tests.harness.processes import environment, run
 from tests.harness.prometheus import Panel, Prometheus, dashboard, prometheus
 from tests.harness.s3 import s3_server

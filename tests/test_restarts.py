@@ -16,9 +16,10 @@ from contracts.stages import End, Stage
 from custody.keys import make_key
 from runtime.codec import EjectCodec, read_keys
 from tests.harness.codecs import TOKEN, as_setting, new_key
-from tests.harness.crowd import KINDS, Guest, all_of
+from tests.harness.crowd import Guest, all_of
 from tests.harness.ending import complaints
 from tests.harness.fleet import Fleet, Member, fleet, plans
+from tests.harness.kinds import KINDS
 from tests.harness.portal import Sandbox
 from tests.harness.temporal import connected
 from tests.harness.world import World, make_world
