@@ -14,7 +14,6 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from contracts.names import Attribute
 from custody import vault
 from ejects.registering import register
 from runtime.codec import EjectCodec
@@ -28,6 +27,7 @@ from tests.harness.processes import environment, run
 from tests.harness.temporal import connected
 from tests.harness.tls import Authority, relay
 from tests.harness.world import PATIENCE, World
+from workflows import attributes
 
 NOWHERE = "127.0.0.1:1"
 PLANTED = "Zq7planted"
@@ -66,18 +66,12 @@ async def test_it_names_each_misconfiguration_in_one_sentence(
     del good["custodian"]["EJECT_CLIENT_IDENTITY"]
     del good["client"]["EJECT_CUSTODIAN_API_KEY"], good["client"]["EJECT_RECEIPT_KEY"]
     bare, typed = await namespace(temporal), await namespace(temporal)
-    stage = {str(Attribute.STAGE): IndexedValueType.INDEXED_VALUE_TYPE_INT}
+    names = ", ".join(key.name for key in attributes.ALL)
+    types = {key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in attributes.ALL} | {
+        attributes.STAGE.name: IndexedValueType.INDEXED_VALUE_TYPE_INT
+    }
     await typed.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace=typed.namespace, search_attributes=stage)
-    )
-    await typed.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=typed.namespace,
-            search_attributes={
-                Attribute.CLIENT: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-                Attribute.WINDOW_CLOSES: IndexedValueType.INDEXED_VALUE_TYPE_DATETIME,
-            },
-        )
+        AddSearchAttributesRequest(namespace=typed.namespace, search_attributes=types)
     )
     encrypted = await namespace(temporal, EjectCodec({"old": KEY}))
     await register(encrypted)
@@ -111,7 +105,7 @@ async def test_it_names_each_misconfiguration_in_one_sentence(
             (
                 "custodian",
                 {"TEMPORAL_NAMESPACE": bare.namespace},
-                f"FAIL search attributes: {bare.namespace} lacks EjectStage, EjectClient, EjectWindowCloses",
+                f"FAIL search attributes: {bare.namespace} lacks {names}: run",
             ),
             (
                 "custodian",

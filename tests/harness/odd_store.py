@@ -71,6 +71,12 @@ def odd_store() -> Iterator[OddStore]:
                 store.held.pop(name, None)
             return self._answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
 
+        def do_DELETE(self) -> None:
+            if not store.deletes:
+                return self._answer(403, _DENIED.encode())
+            store.held.pop(self._name, None)
+            return self._answer(204)
+
         @property
         def _name(self) -> str:
             return unquote(urlsplit(self.path).path).removeprefix("/bucket/")
