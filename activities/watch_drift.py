@@ -20,15 +20,13 @@ from contracts.drift import (
     WatchPage,
 )
 from contracts.failures import Failure, StepError
+from contracts.metrics import DRIFT_FINDINGS, DRIFT_WATCHED
 from contracts.stages import Stage
 from contracts.window import CLOSES_ANYWAY
 from custody.shelf import ejected_by_us
 from custody.vault import Vault
 from portal.custodian import CustodianApi
 from portal.replies import ClientReply
-
-FINDINGS = "eject_drift_findings"
-WATCHED = "eject_drift_watched"
 
 # Before these stages an eject has opened no window, and before those it has completed nothing. What is parked
 # may have: its stage does not say at which step.
@@ -92,9 +90,9 @@ class WatchDriftStep:
     async def report_drift(self, what: ReportDrift) -> DriftReported:
         """Set the gauges, and write one line where something was found."""
         meter = activity.metric_meter()
-        meter.create_gauge(FINDINGS, "Clients in a state that no eject of ours caused").set(what.report.found)
+        meter.create_gauge(DRIFT_FINDINGS.name, DRIFT_FINDINGS.meaning).set(what.report.found)
         watched = int(what.report.watched.timestamp())
-        meter.create_gauge(WATCHED, "When the last look at all clients ended, in Unix time").set(watched)
+        meter.create_gauge(DRIFT_WATCHED.name, DRIFT_WATCHED.meaning).set(watched)
         if what.report.found:
             clients = [f"{one.client_id} {one.kind}" for one in what.report.findings]
             found = {"found": what.report.found, "clients": clients}

@@ -74,6 +74,18 @@ WATCHED = Metric(
     (),
     "When a worker last read all of the figures above, as Unix time",
 )
+DRIFT_FINDINGS = Metric(
+    "eject_drift_findings",
+    Kind.GAUGE,
+    (),
+    "Clients in a state that no eject of ours caused, at the last look",
+)
+DRIFT_WATCHED = Metric(
+    "eject_drift_watched_timestamp_seconds",
+    Kind.GAUGE,
+    (),
+    "When this worker last ended a look at all clients, as Unix time",
+)
 STAGE_DURATION = Metric(
     "eject_stage_duration",
     Kind.HISTOGRAM,
@@ -101,6 +113,8 @@ ALL = (
     RUNNING_LONGER,
     WINDOW_CLOSING,
     WATCHED,
+    DRIFT_FINDINGS,
+    DRIFT_WATCHED,
     STAGE_DURATION,
     ENDED,
     PARKED,

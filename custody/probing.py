@@ -17,25 +17,21 @@ class VaultUnfitError(Exception):
     """The vault does not do what an eject needs of it; the text is one sentence."""
 
 
-async def try_as_custodian(vault: Vault) -> str:
-    """What the custodian role does; answers what was tried.
+async def try_as_custodian(vault: Vault) -> tuple[str, tuple[str, ...]]:
+    """What the custodian role does; answers what was tried, and what somebody should know of the store.
 
     In `held/` and `released/` a file is written once, read, listed and deleted again. `receipts/` and
     `chain/` are only read: what is written there stays for ever.
     """
     own = str(uuid4())
+    notes: set[str] = set()
     for prefix in (held_prefix(own), released_prefix(own)):
         folder = f"{prefix.partition('/')[0]}/"
-        await _write_once(vault, f"{prefix}{Role.CUSTODIAN}/check.json", folder)
-        listed = await _doing(f"listing {folder}", vault.names(prefix))
-        await _doing(f"deleting from {folder}", vault.remove_all(prefix))
-        if not listed or await _doing(f"reading {folder}", vault.read(listed[0])) is not None:
-            raise VaultUnfitError(
-                f"{folder} does not list, or not delete, what was written: use another store"
-            )
+        notes |= {*await _doing(folder, vault.probe(f"{prefix}{Role.CUSTODIAN}/check.json"))}
     for folder in ("receipts/", "chain/"):
-        await _doing(f"reading {folder}", vault.read(f"{folder}check/{own}.json"))
-    return "held/ and released/ take, keep and give up files; receipts/ and chain/ are read"
+        await _doing(f"reading {folder} failed", vault.read(f"{folder}check/{own}.json"))
+    told = "held/ and released/ take, keep and give up files; receipts/ and chain/ are read"
+    return told, tuple(sorted(notes))
 
 
 async def try_as_client(vault: Vault) -> str:
@@ -45,15 +41,15 @@ async def try_as_client(vault: Vault) -> str:
     """
     await _write_once(vault, f"{held_prefix('check')}{Role.CLIENT}/check.json", "held/")
     prefix = f"deposits/check-{uuid4()}/"
-    await _doing("reading deposits/", vault.read(f"{prefix}check.json"))
-    await _doing("listing deposits/", vault.names(prefix))
+    await _doing("reading deposits/ failed", vault.read(f"{prefix}check.json"))
+    await _doing("listing deposits/ failed", vault.names(prefix))
     return "held/ takes and keeps files; deposits/ is read and listed"
 
 
 async def _write_once(vault: Vault, name: str, folder: str) -> None:
-    await _doing(f"writing to {folder}", vault.create(name, _FIRST))
-    there = await _doing(f"writing to {folder}", vault.create(name, _SECOND))
-    if there != _FIRST or await _doing(f"reading {folder}", vault.read(name)) != _FIRST:
+    await _doing(f"writing to {folder} failed", vault.create(name, _FIRST))
+    there = await _doing(f"writing to {folder} failed", vault.create(name, _SECOND))
+    if there != _FIRST or await _doing(f"reading {folder} failed", vault.read(name)) != _FIRST:
         raise VaultUnfitError(
             "it writes over files that it was told only to create: use a store with conditional writes"
         )
@@ -65,8 +61,8 @@ async def _doing(what: str, work: Awaitable[T]) -> T:
     except StepError as error:
         refused = error.failure is Failure.VAULT_REFUSED
         mend = (
-            "allow it to this role"
+            "allow it to this role, or use another store"
             if refused
             else "mend EJECT_VAULT_URL, the store's settings or the way there"
         )
-        raise VaultUnfitError(f"{what} failed: {error.sentence}: {mend}") from None
+        raise VaultUnfitError(f"{what}: {error.sentence}: {mend}") from None

@@ -110,20 +110,31 @@ class Vault:
             if not kept:
                 raise StepError(Failure.VAULT_REFUSED, f"The vault's store {otherwise}")
 
+        def doing(what: str, work: Callable[[], T]) -> T:
+            try:
+                return work()
+            except (BaseError, OSError) as error:
+                told = as_step_error(error)
+            raise StepError(told.failure, f"{what} failed: {told.sentence}")
+
+        def content() -> bytes | None:
+            return doing("reading", lambda: self._read(name))
+
         # A missing file must be seen as missing: without the right to list, S3 refuses to say.
-        expect(self._read(name) is None, "has files that nobody wrote")
-        version = self._put(name, b"first", "create")
+        expect(content() is None, "has files that nobody wrote")
+        version = doing("writing", lambda: self._put(name, b"first", "create"))
         try:
             expect(
-                self._create(name, b"second") == b"first" and self._read(name) == b"first",
+                doing("writing", lambda: self._create(name, b"second")) == b"first" and content() == b"first",
                 "writes over a file that may be written once only: it lacks conditional writes",
             )
-            self._put(name, b"third", "overwrite")
-            expect(self._read(name) == b"third", "does not read back what was written")
-            expect(self._names(prefix) == [name], "does not list what was written")
+            doing("writing", lambda: self._put(name, b"third", "overwrite"))
+            expect(content() == b"third", "does not read back what was written")
+            listed = doing("listing", lambda: self._names(prefix))
+            expect(listed == [name], "does not list what was written")
         finally:
-            removed = self._remove_all(prefix)
-        expect(removed == 1 and self._read(name) is None, "keeps files that were deleted")
+            removed = doing("deleting", lambda: self._remove_all(prefix))
+        expect(removed == 1 and content() is None, "keeps files that were deleted")
         return (_VERSIONS,) if version not in (None, "null") else ()
 
     def _create(self, name: str, data: bytes) -> bytes:

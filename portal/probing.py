@@ -1,4 +1,4 @@
-"""Whether a host of Portal's answers, and takes the custodian's key; nothing changes by it."""
+"""Whether a host of Portal's answers; nothing changes by it."""
 
 import socket
 import ssl
@@ -8,13 +8,6 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from contracts.failures import Failure, StepError
-from portal.calls import Call
-from portal.custodian import CustodianApi
-from portal.http import send
-from portal.replies import Nothing
-
-# The one documented read that needs no client. What it lists is not looked at.
-LIST_CLIENTS = Call("list clients", "GET", "{clients}", Nothing)
 
 
 async def reach(http: httpx.AsyncClient) -> timedelta | None:
@@ -34,13 +27,6 @@ async def reach(http: httpx.AsyncClient) -> timedelta | None:
     except (ValueError, OverflowError):
         return None
     return (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) - now
-
-
-async def read_as_custodian(custodian: CustodianApi) -> None:
-    """Make a read with the custodian's key; `StepError` where the key is not taken."""
-    await send(
-        custodian.http, LIST_CLIENTS, custodian.api_key, query={"take": "1"}, profile=custodian.profile
-    )
 
 
 def _why(error: BaseException) -> str:

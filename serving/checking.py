@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from contracts.failures import Failure, StepError
 from contracts.providers import Provider
 from custody.probing import try_as_client, try_as_custodian
+from custody.vault import Vault
 from portal.custodian import CustodianApi
 from portal.hosts import Hosts
-from portal.probing import reach, read_as_custodian
+from portal.probing import reach
 from portal.profiles import PROFILES
 from runtime.settings import Settings, WorkerRole
 from runtime.uses import uses_of
@@ -69,9 +70,16 @@ async def _vault(role: WorkerRole, settings: Settings, wrong: dict[str, str]) ->
         return
     vault = vault_of(settings)
     if role is not WorkerRole.CLIENT:
-        yield await tried("vault", try_as_custodian(vault))
+        yield await tried("vault", _custodians(vault))
     if role is not WorkerRole.CUSTODIAN:
         yield await tried("vault", try_as_client(vault))
+
+
+async def _custodians(vault: Vault) -> str:
+    told, notes = await try_as_custodian(vault)
+    if notes:
+        raise DoubtError("; ".join(notes))
+    return told
 
 
 async def _portal(
@@ -121,7 +129,7 @@ async def _answers(name: str, http: httpx.AsyncClient, skews: dict[str, timedelt
 
 async def _credential(custodian: CustodianApi) -> str:
     try:
-        await read_as_custodian(custodian)
+        await custodian.list_clients()  # the one documented read that needs no client
     except StepError as error:
         if error.failure is Failure.CREDENTIAL_REJECTED:
             raise UnfitError(f"{error.sentence}: mend EJECT_CUSTODIAN_API_KEY") from None

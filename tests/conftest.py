@@ -1,6 +1,7 @@
 """Fixtures: one Temporal server for all tests, a world of its own for each."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from tests.harness.world import World, make_world, serving
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server where the tests are distributed from, and end it with them, also when interrupted."""
+    # Whoever is asked to end ends as by Ctrl-C: with fixtures and servers, not before them.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         os.environ[ADDRESS], end = start_server(config.getoption("numprocesses", None) or 0)
         config.add_cleanup(end)

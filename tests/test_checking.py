@@ -131,7 +131,7 @@ async def test_it_names_each_misconfiguration_in_one_sentence(
             (
                 "custodian",
                 deaf.environment(),
-                "FAIL vault: deleting from held/ failed: The vault refuses this worker's credentials",
+                "FAIL vault: held/: deleting failed: The vault refuses this worker's credentials",
             ),
             (
                 "client",

@@ -311,7 +311,7 @@ async def test_what_was_found_is_shown_to_prometheus_and_logged(
     shown = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith("eject_drift")}
     assert shown == {
         "eject_drift_findings": 1,
-        "eject_drift_watched": int(report.watched.timestamp()),
+        "eject_drift_watched_timestamp_seconds": int(report.watched.timestamp()),
     }
     assert shown.keys() <= set(re.findall(r"`(eject_drift_\w+)`", PAGE))
     (line,) = [record for record in caplog.records if record.message.startswith("drift.found")]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 import starter
+from contracts.drift import Watch
 from contracts.failures import Failure
 from contracts.metrics import ALL, PARKED, PORTAL_CALLS, PROOFS_REFUSED, Kind
 from contracts.names import TaskQueue
@@ -21,6 +22,7 @@ from tests.harness.portal import Customer
 from tests.harness.processes import environment, run_shell
 from tests.harness.prometheus import OBSERVED, Prometheus, dashboard, installed, prometheus
 from tests.harness.world import PATIENCE, World
+from workflows.drift import DriftWatch
 
 pytestmark = pytest.mark.production
 
@@ -120,6 +122,12 @@ async def _happened(world: World) -> Iterable[Customer]:
         await world.deposit_api_key(customer)
     world.sandbox.fault("enable_eject", "status", status=429, client_id=leaving.client_id)
     handle = await world.start(leaving)
+    await world.client.execute_workflow(
+        DriftWatch.run,
+        Watch(since=world.sandbox.now()),
+        id=f"look-{leaving.client_id}",
+        task_queue=TaskQueue.EJECT,
+    )
     await world.reach(handle, Stage.AWAITING_CLAIM)
     right = world.proofs(await world.claim(leaving))
     first, *others = right.proofs

@@ -41,8 +41,8 @@ def test_every_alert_says_what_to_do_and_leads_there(alert: str) -> None:
     assert f"| `{name}` | {severity} | {description} |" in PAGE
     (summary,) = re.findall(r'summary: "(.+)"\n', alert)
     assert summary
-    (anchor,) = re.findall(r"runbook_url: docs/operating\.md#(\S+)", alert)
-    headings = re.findall(r"^## (.+)$", OPERATING, re.M)
+    ((page, anchor),) = re.findall(r"runbook_url: docs/(\w+)\.md#(\S+)", alert)
+    headings = re.findall(r"^## (.+)$", (ROOT / f"docs/{page}.md").read_text(), re.M)
     assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 

@@ -12,6 +12,7 @@ from device.identity import Identity
 from runtime.development import ROOT
 from runtime.fitting import fit
 from runtime.settings import Settings, SettingsError, WorkerRole, load_settings
+from serving.budgets import rates_of
 from serving.steps import activities_of, hosts_of
 from tests.deploy.manifests import FOLDER, PODS, SECRETS, WORKERS, Pod, of_kind, read
 from tests.harness.codecs import TOKEN, as_setting, new_key
@@ -152,20 +153,19 @@ def test_register_needs_only_temporal(monkeypatch: pytest.MonkeyPatch, tmp_path:
 async def test_the_example_of_scaling_names_our_queues(
     values: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each role grows with what waits in its own queues, for the kinds of task that it takes there."""
-    for one in read(FOLDER / "examples/keda.yaml"):
-        target = of_kind("Deployment")[one["spec"]["scaleTargetRef"]["name"]]
-        assert one["spec"]["minReplicaCount"] == target["spec"]["replicas"]
-        role = target["metadata"]["labels"]["app.kubernetes.io/component"]
-        with monkeypatch.context() as patched:
-            settings = settings_in(WORKERS[role], values, tmp_path / role, patched)
-        async with hosts_of(settings) as hosts:
-            serves = activities_of(WorkerRole(role), settings, hosts)
-        told = {trigger["metadata"]["taskQueue"]: trigger["metadata"] for trigger in one["spec"]["triggers"]}
-        assert set(told) == {queue for queue, steps in serves.items() if steps}
-        for queue, metadata in told.items():
-            kinds = "workflow,activity" if queue == TaskQueue.EJECT else "activity"
-            assert metadata["queueTypes"] == kinds
-            own = WORKERS[role].plain
-            where = metadata["endpoint"], metadata["namespace"]
-            assert where == (own["TEMPORAL_ADDRESS"], own["TEMPORAL_NAMESPACE"])
+    """A role grows with what waits for workers, not with what waits for Portal's budgets."""
+    (one,) = read(FOLDER / "examples/keda.yaml")
+    target = of_kind("Deployment")[one["spec"]["scaleTargetRef"]["name"]]
+    assert one["spec"]["minReplicaCount"] == target["spec"]["replicas"]
+    role = WorkerRole(target["metadata"]["labels"]["app.kubernetes.io/component"])
+    with monkeypatch.context() as patched:
+        settings = settings_in(WORKERS[role], values, tmp_path / role, patched)
+    async with hosts_of(settings) as hosts:
+        served = activities_of(role, settings, hosts)
+    unlimited = {queue for queue, steps in served.items() if steps} - rates_of(role, settings).keys()
+    (trigger,) = one["spec"]["triggers"]
+    metadata, own = trigger["metadata"], WORKERS[role].plain
+    assert {metadata["taskQueue"]} == unlimited == {TaskQueue.EJECT}
+    assert metadata["queueTypes"] == "workflow,activity"
+    where = metadata["endpoint"], metadata["namespace"]
+    assert where == (own["TEMPORAL_ADDRESS"], own["TEMPORAL_NAMESPACE"])
