@@ -1,6 +1,7 @@
 """Hundreds of ejects at once, two workers, and a Portal that keeps its published budgets."""
 
 import asyncio
+import sys
 from collections import deque
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -12,11 +13,12 @@ from temporalio.client import Client
 import starter
 from contracts.names import Attribute
 from contracts.stages import End, Stage
+from runtime.development import process
 from sandbox.routes import ROUTES
 from serving.budgets import Budget
 from tests.harness.portal import Customer
 from tests.harness.world import World
-from tests.test_worker_process import settings_of, worker
+from tests.test_worker_process import settings_of
 
 PUBLISHED = {Budget.CUSTODIAN: 200, Budget.CLIENT: 200, Budget.ENCLAVE: 50}
 SPENT_BY = {route.call: Budget(route.surface.budget) for route in ROUTES}
@@ -73,10 +75,12 @@ def budgets(by: float) -> dict[str, str]:
 
 
 async def serve(stack: AsyncExitStack, world: World, **settings: str) -> None:
-    """Two worker processes."""
+    """Two worker processes; what they say goes to files, because nobody reads their pipes here."""
     env = settings_of(world, EJECT_CLIENT_CREDENTIAL="strict", EJECT_LOG_LEVEL="WARNING", **settings)
-    for _ in range(2):
-        await stack.enter_async_context(worker("all", env))
+    command = (sys.executable, "worker.py", "--role", "all")
+    for number in range(2):
+        log = world.vault_folder.parent / f"worker-{number}.log"
+        await stack.enter_async_context(process(*command, env=env, log=log))
 
 
 @pytest.mark.mass
