@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
+from serving.budgets import PER_EJECT
 from tests.deploy.composing import (
     FILE,
     FOLDER,
@@ -182,3 +184,11 @@ def test_yaml_and_shell_are_clean() -> None:
         "deploy/observability/prometheus.yml",
     )
     _run(str(TOOLS / "shellcheck"), *map(str, sorted(FOLDER.glob("*.sh"))), ".ci/compose", ".ci/run")
+
+
+def test_each_queue_with_a_rate_has_one_partition() -> None:
+    """Temporal's dynamic configuration names them all, for reads and for writes."""
+    given = yaml.safe_load((FOLDER / "dynamic-config.yaml").read_text())
+    for kind in ("Read", "Write"):
+        values = given[f"matching.numTaskqueue{kind}Partitions"]
+        assert {one["constraints"]["taskQueueName"] for one in values if one["value"] == 1} == set(PER_EJECT)
