@@ -108,7 +108,8 @@ async def _shows_metrics(room: Room, running: Process) -> bool:
     """Wait until a worker shows its metrics; False where it ended instead, its port being taken meanwhile."""
     while running.returncode is None:
         with suppress(httpx.TransportError):
-            return bool(await metrics(room))
+            if await metrics(room):
+                return True
         await asyncio.sleep(0.05)
     return False
 
