@@ -241,6 +241,7 @@ async def limit(client: Client, queue: TaskQueue, per_second: float | None) -> N
     await client.workflow_service.update_task_queue_config(request)
 
 
+@pytest.mark.chaos
 async def test_who_closes_soon_is_fetched_first(unserved: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a backlog the nearest close comes first, although it was asked for last; a first check is last."""
     world, windows = unserved, [WEEK, WEEK, WEEK, timedelta(hours=5), timedelta(minutes=20)]

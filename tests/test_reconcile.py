@@ -213,6 +213,7 @@ async def lost_at(folder: Path, names: Iterable[str]) -> None:
         assert [line.commands for line in after.values()] == [()] * len(all_lost)
 
 
+@pytest.mark.chaos
 async def test_a_spread_of_stages_survives_the_loss_of_temporal(tmp_path: Path) -> None:
     """Claimed, and completed without a receipt: what most needs an answer."""
     await lost_at(tmp_path, ("claimed", "completed"))

@@ -230,6 +230,7 @@ async def test_the_receipt_key(unserved: World, tmp_path: Path) -> None:
     assert len([*Audit(vault, Trust({new})).problems()]) == 2, "the old entry and its receipt"
 
 
+@pytest.mark.chaos
 async def test_the_secret_of_notices(workerless: World) -> None:
     """Signed with both, whichever the receiver has; after a plain switch they wait until both sides agree."""
     receiver, other = Receiver(), Receiver()

@@ -108,5 +108,5 @@ async def test_it_refuses_an_address_where_nothing_can_listen(port: str) -> None
 def test_it_refuses_what_is_no_ip_and_port(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     """By the name of the setting."""
     monkeypatch.setenv("EJECT_HEALTH_ADDRESS", wrong)
-    with pytest.raises(SettingsError, match="health_address"):
+    with pytest.raises(SettingsError, match="EJECT_HEALTH_ADDRESS"):
         load_settings()

@@ -28,7 +28,7 @@ async def test_every_call_is_described(box: Box, described: Described) -> None:
     control = {path for path, _method in operations if path.startswith("/_sandbox/")}
     assert {"/_sandbox/seed", "/_sandbox/journal", "/_sandbox/clients/{client_id}/backups"} <= control
     names = [each["operationId"] for each in operations.values()]
-    assert len(names) == len(set(names)) == len(ROUTES) + 14
+    assert len(names) == len(set(names)) == len(ROUTES) + 16
     assert all(each["description"] and each["responses"] for each in operations.values())
 
 
