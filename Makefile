@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
 
-test: $(READY) ## Every test, on a real Temporal server that ends with them.
+test: $(READY) ## The tests of every change, on a real Temporal server that ends with them.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY) ## Everything at every place: every fault at every call, every death at every point.

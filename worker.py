@@ -69,11 +69,13 @@ async def _serve(role: WorkerRole, settings: Settings, health: Health) -> None:
             stack.callback(looking.cancel)
         health.ready = True
         log.info("worker.serving", role=role, queues=list(served))
-        await stop.wait()
-        health.ready = False
-        log.info("worker.draining", seconds=DRAIN.total_seconds())
-        # All at once: one after the other, the last would still take work while the first drains.
-        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        try:
+            await stop.wait()
+        finally:  # also where one of the workers cannot go on
+            health.ready = False
+            log.info("worker.draining", seconds=DRAIN.total_seconds())
+            # All at once: one after the other, the last would still take work while the first drains.
+            await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
     log.info("worker.stopped")
 
 

@@ -90,10 +90,11 @@ class WatchDriftStep:
     async def report_drift(self, what: ReportDrift) -> DriftReported:
         """Set the gauges, and write one line where something was found."""
         meter = activity.metric_meter()
-        meter.create_gauge(DRIFT_FINDINGS.name, DRIFT_FINDINGS.meaning).set(what.report.found)
+        suspicious = what.report.found + what.report.unsure
+        meter.create_gauge(DRIFT_FINDINGS.name, DRIFT_FINDINGS.meaning).set(suspicious)
         watched = int(what.report.watched.timestamp())
         meter.create_gauge(DRIFT_WATCHED.name, DRIFT_WATCHED.meaning).set(watched)
-        if what.report.found:
+        if suspicious:
             clients = [f"{one.client_id} {one.kind}" for one in what.report.findings]
             found = {"found": what.report.found, "clients": clients}
             activity.logger.warning("drift.found", extra=found)

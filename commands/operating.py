@@ -48,9 +48,9 @@ def _sweep(
     vault = vault_of(load_settings(Program.SWEEP, Program.STARTER))
     found = connected(lambda temporal: sweep(temporal, vault, remove=not dry_run))
     for name in found.left_behind:
-        typer.echo(f"{'left behind' if dry_run else 'removed'}\t{name}")
+        _print(f"{'left behind' if dry_run else 'removed'}\t{name}")
     for name in found.old_deposits:
-        typer.echo(f"old deposit\t{name}")
+        _print(f"old deposit\t{name}")
 
 
 @operating.command("reseal")
@@ -63,9 +63,9 @@ def _reseal(
     identities, recipient = settings.client_identity or SecretStr(""), str(settings.client_recipient)
     found = asyncio.run(reseal(vault_of(settings), identities, recipient, write=not dry_run))
     for name in found.earlier:
-        typer.echo(f"{'sealed to an earlier identity' if dry_run else 'sealed anew'}\t{name}")
+        _print(f"{'sealed to an earlier identity' if dry_run else 'sealed anew'}\t{name}")
     for name in found.unreadable:
-        typer.echo(f"opens with no identity of ours\t{name}")
+        _print(f"opens with no identity of ours\t{name}")
 
 
 @operating.command("reconcile")
@@ -81,7 +81,7 @@ def _reconcile(
     Reads the vault, Portal and, where it answers, Temporal; writes nothing anywhere.
     """
     for line in asyncio.run(_reconciled(load_settings(Program.RECONCILE), key or [])):
-        typer.echo(line.model_dump_json() if as_json else _told(line))
+        _print(line.model_dump_json() if as_json else _told(line))
 
 
 async def _reconciled(settings: Settings, keys: list[str]) -> list[Advice]:
@@ -93,14 +93,17 @@ async def _reconciled(settings: Settings, keys: list[str]) -> list[Advice]:
     async with hosts_of(settings) as hosts:
         key = settings.custodian_api_key or SecretStr("")
         portal = CustodianApi(hosts.custodian, key, PROFILES[settings.provider])
-        trust = Trust(frozenset(trusted), unsigned=signing is None)
+        trust = Trust(frozenset(trusted), unsigned=not trusted and not settings.production)
         return advise(await standings(portal, vault_of(settings), temporal, trust), datetime.now(UTC))
 
 
 def _told(line: Advice) -> str:
-    # Some words may come from a file that anybody wrote, and go to a terminal.
-    told = "".join(c if c.isprintable() else "?" for c in f"{line.facts}. {line.advice}.")
-    return "\t".join((line.client_id or "-", line.state, told, *line.commands))
+    return "\t".join((line.client_id or "-", line.state, f"{line.facts}. {line.advice}.", *line.commands))
+
+
+def _print(line: str) -> None:
+    """Print a line; names and words in it may come from a file that anybody wrote, and go to a terminal."""
+    typer.echo("".join(c if c.isprintable() or c == "\t" else "?" for c in line))
 
 
 def _interval(text: str) -> timedelta:

@@ -27,7 +27,8 @@ class Sighting(Result):
 class Watch(Result):
     """One look at every client; who was ejected before `since` is known.
 
-    The rest is where a look goes on that has become too long for one history.
+    The rest is where a look goes on that has become too long for one history; `known` is what the look before
+    it found.
     """
 
     since: Moment
@@ -35,6 +36,7 @@ class Watch(Result):
     seen: int = 0
     suspects: tuple[Sighting, ...] = ()
     more: int = 0
+    known: tuple[Sighting, ...] | None = None
 
 
 class WatchReport(Result):

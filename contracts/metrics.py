@@ -78,7 +78,7 @@ DRIFT_FINDINGS = Metric(
     "eject_drift_findings",
     Kind.GAUGE,
     (),
-    "Clients in a state that no eject of ours caused, at the last look",
+    "Clients in a state that no eject of ours caused, or too many to look twice, at the last look",
 )
 DRIFT_WATCHED = Metric(
     "eject_drift_watched_timestamp_seconds",

@@ -27,7 +27,7 @@ def _head() -> Iterator[str]:
     yield _said(
         """Every table here is made from what the tests try, and every figure was written by the
         last run of the command beside it (`docs/figures/`). A test holds the page against both;
-        `.ci/run` runs all but `make mutants`."""
+        `.ci/run` runs all but `make mutants`, and not `make mass` (500 ejects against Portal's budgets)."""
     )
     yield _row("command", "what it attacks", "last run")
     yield _row("---", "---", "---")

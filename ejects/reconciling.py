@@ -140,7 +140,10 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
     closes = standing.shown.open_until if standing.shown else None
     opened = closes is not None and closes > now + CLOSES_ANYWAY
     told = f"Portal's window is open until {_time(closes)}" if closes and opened else "no window is open"
-    again = start_again(standing, "lost with Temporal")
+    # Only a backup that the lost eject made is replaced by a command that somebody copies.
+    ours = _replaces(standing) and bool(lost) and _is_ours(standing, lost)
+    again = start_again(standing, "lost with Temporal", replace_backup=ours)
+    owners = _OWNERS if _replaces(standing) and not ours else ""
     if lost:
         state = (
             (State.WINDOW_OPEN_CLAIMED if opened else State.CLAIMED)
@@ -149,8 +152,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
         )
         what = "the owner may hold the keys" if claimed else "nobody has claimed"
         advice = f"Start again, with the recipient and the other options of the lost one. {_ANEW}"
-        if _replaces(standing):
-            advice += _OURS if _is_ours(standing, lost) else _OWNERS
+        advice += _OURS if ours else owners
         if not standing.deposited:
             advice += "; deposit the signing shares before, or use --backup existing with the lost backup"
         ids = ", ".join(trace.eject_id for trace in lost)
@@ -161,7 +163,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
             State.WINDOW_OPEN_ELSEWHERE,
             f"{told}, and no file of ours belongs to it",
             "Find out who opened it; it closes by itself. If an eject of ours was lost together with its "
-            f"files, start it again. {_ANEW}",
+            f"files, start it again. {_ANEW}{owners}",
             again,
         )
     if standing.ended and all(each.eject_id != standing.ended.eject_id for each in standing.receipts):
@@ -188,7 +190,7 @@ def _unfinished(standing: Standing, now: datetime) -> Advice | None:
             standing,
             State.DEPOSITED,
             "a deposit and nothing else: no eject has come as far as a backup",
-            "Start it if it was asked for; approvals are asked for anew",
+            f"Start it if it was asked for; approvals are asked for anew{owners}",
             again,
         )
     return None
@@ -198,11 +200,11 @@ def _status(standing: Standing) -> str:
     return shlex.join(["python", "starter.py", "status", "--client", standing.client_id])
 
 
-def start_again(standing: Standing, reason: str) -> str:
+def start_again(standing: Standing, reason: str, *, replace_backup: bool = False) -> str:
     """The command; RECIPIENT and YOU are the operator's to fill in, as nobody else knows them."""
     words = ["python", "starter.py", "start", "--client", standing.client_id, "--recipient", "RECIPIENT"]
     words += ["--window", "P7D", "--requested-by", "YOU", "--reason", reason]
-    return shlex.join([*words, *(["--replace-backup"] if _replaces(standing) else [])])
+    return shlex.join([*words, *(["--replace-backup"] if replace_backup else [])])
 
 
 def lost_of(standing: Standing) -> list[Trace]:

@@ -5,6 +5,7 @@ Every worker of the custodian role shows the same figures, so a dashboard takes 
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,8 +103,13 @@ class Watching:
     async def run(self) -> None:
         """Never ends by itself."""
         while True:
-            await self.look()
-            await asyncio.sleep(EVERY.total_seconds())
+            try:
+                await self.look()
+            except Exception as error:
+                # Whatever it is, the worker serves on, and the next look may be better.
+                log.warning("watching.failed", failure=type(error).__name__)
+            # Not in step with the other workers, which began together and ask the same lists.
+            await asyncio.sleep(EVERY.total_seconds() * random.uniform(0.7, 1.3))  # noqa: S311 (no secret)
 
     async def look(self) -> int:
         """Read the figures once; how many counts it took."""

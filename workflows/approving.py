@@ -20,12 +20,16 @@ from workflows.policies import VERIFY_ONCE, VERIFY_TIMEOUT
 from workflows.record import Record
 from workflows.refusing import refusal
 
+# Temporal takes 2,000 updates of a run: a program that signs wrongly again and again must leave some.
+MOST_WRONG = 100
+
 
 class Approving:
     """The approvals of one eject; distinct people, and not the one who asked."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
+        self._wrong = 0
 
     @property
     def missing(self) -> int:
@@ -35,6 +39,8 @@ class Approving:
     def refuse(self, command: Approve) -> None:
         """Refuse an approval of something else, by somebody who does not count, or without its signature."""
         record = self._record
+        if self._wrong >= MOST_WRONG:
+            raise refusal(f"{MOST_WRONG} approvals were signed wrongly: cancel this eject and start it again")
         if command.digest != record.digest:
             raise refusal("This approval is for another request: read the digest in `status` again")
         if _same(command.by, record.request.requested_by):
@@ -96,6 +102,7 @@ class Approving:
         except (ActivityError, ValidationError):
             raise refusal("The approval could not be verified in time: send it again") from None
         if found.problems:
+            self._wrong += 1
             raise refusal("; ".join(found.problems))
         return found.key or record.guards.approvers[command.by]  # an older worker names no key
 

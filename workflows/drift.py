@@ -1,13 +1,14 @@
 """The drift watch: one look at all of Portal's clients, which a schedule begins again and again."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.watch_drift import WatchDriftStep
@@ -35,8 +36,8 @@ O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
 
 # One call for a page, and for each client who is suspicious some looks into the vault and at Temporal.
 _ATTEMPT = timedelta(minutes=5)
-# At most 30 of the 200 calls a minute that Portal gives the custodian: the others are for ejects.
-PACE = timedelta(seconds=2)
+# Ten looks a minute: each counts as one of the some fifty attempts that Portal's budget leaves to the queue.
+PACE = timedelta(seconds=6)
 # An eject that ended while it was read has closed its window by then.
 SETTLES = SHRINK_TO + timedelta(seconds=30)
 # Whoever has more findings than people can read has one cause to find, and a number.
@@ -56,6 +57,8 @@ class DriftWatch:
         self._seen = watch.seen
         self._suspects = list(watch.suspects)
         self._more = watch.more
+        # What is known is handed on by us: Temporal hands it to the schedule's own runs only.
+        self._before = watch.known if watch.known is not None else _before()
 
     @workflow.run
     async def run(self, watch: Watch) -> WatchReport:
@@ -72,7 +75,7 @@ class DriftWatch:
         told = await self._step(
             WatchDriftStep.report_drift, ReportDrift(report=report), DriftReported, TaskQueue.EJECT
         )
-        if told.notices and (fresh := new_in(report, _before())):
+        if told.notices and (fresh := new_in(report, self._before)):
             await self._tell(report, fresh)
         return report
 
@@ -119,13 +122,15 @@ class DriftWatch:
             at=report.watched,
             data=DriftData(found=report.found, clients=tuple(one.client_id for one in fresh)),
         )
-        await workflow.start_child_workflow(
-            EjectNotice.run,
-            notice,
-            id=f"eject-notice-{notice.id}",
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"{report.found} clients in a state that no eject caused",
-        )
+        # A look that was reset has told already.
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                EjectNotice.run,
+                notice,
+                id=f"eject-notice-{notice.id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"{report.found} clients in a state that no eject caused",
+            )
 
     async def _step(
         self,
@@ -138,7 +143,7 @@ class DriftWatch:
             step.__name__,
             what,
             task_queue=queue,
-            # The ejects go first where both wait for Portal's budget.
+            # Ejects that have begun go first where both wait for Portal's budget.
             priority=Priority(priority_key=5),
             result_type=answer,
             start_to_close_timeout=_ATTEMPT,
@@ -154,19 +159,18 @@ class DriftWatch:
             seen=self._seen,
             suspects=tuple(self._suspects),
             more=self._more,
+            known=self._before,
         )
 
 
-def _before() -> WatchReport | None:
-    """What the schedule's last look came to; Temporal hands it on."""
-    if not workflow.has_last_completion_result():
-        return None
-    return workflow.get_last_completion_result(WatchReport)
+def _before() -> tuple[Sighting, ...]:
+    """What the schedule's last look found; Temporal hands it on."""
+    last = workflow.get_last_completion_result(WatchReport)
+    return last.findings if last else ()
 
 
-def new_in(report: WatchReport, before: WatchReport | None) -> tuple[Sighting, ...]:
+def new_in(report: WatchReport, known: tuple[Sighting, ...]) -> tuple[Sighting, ...]:
     """What the last look had not found: nobody is told of the same thing every hour."""
-    known = before.findings if before else ()
     return tuple(one for one in report.findings if one not in known)
 
 

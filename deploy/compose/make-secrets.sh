@@ -8,30 +8,40 @@ folder=${1:?name the folder, outside of this one}
 mkdir -p "$folder"
 chmod 0711 "$folder"
 
-# name, text: once
+# name, text: once, and never an empty one
 keep() {
-    if [ ! -e "$folder/$1" ]; then
+    if [ ! -s "$folder/$1" ]; then
         printf '%s\n' "$2" >"$folder/$1"
         echo "made $1"
     fi
 }
 
-keep postgres_password "$(openssl rand -hex 24)"
-keep temporal_database_password "$(openssl rand -hex 24)"
-keep grafana_admin_password "$(openssl rand -hex 12)"
-keep eject_codec_token "$(openssl rand -hex 32)"
-keep eject_codec_keys "{\"$(date -u +%Y-%m)\": \"$(openssl rand -base64 32)\"}"
+random() {
+    made=$(openssl rand "$@") && [ -n "$made" ] || { echo "openssl made nothing: install it" >&2; exit 2; }
+    printf '%s' "$made"
+}
+
+secret=$(random -hex 24)
+keep postgres_password "$secret"
+secret=$(random -hex 24)
+keep temporal_database_password "$secret"
+secret=$(random -hex 12)
+keep grafana_admin_password "$secret"
+secret=$(random -hex 32)
+keep eject_codec_token "$secret"
+secret=$(random -base64 32)
+keep eject_codec_keys "{\"$(date -u +%Y-%m)\": \"$secret\"}"
 
 missing=0
 for need in \
     "eject_custodian_api_key Portal's or Tatum's" \
     "eject_receipt_key python starter.py make-key --out $folder/eject_receipt_key" \
     "eject_client_identity python -m device keygen --out $folder/eject_client_identity" \
-    "custodian_aws_access_key_id a key that may what docs/security.md says of the role" \
+    "custodian_aws_access_key_id a key with the policy deploy/s3/custodian.json" \
     "custodian_aws_secret_access_key its secret" \
-    "client_aws_access_key_id another" \
+    "client_aws_access_key_id a key with the policy deploy/s3/client.json" \
     "client_aws_secret_access_key its secret" \
-    "starter_aws_access_key_id one that may write deposits/" \
+    "starter_aws_access_key_id a key with the policy deploy/s3/depositor.json" \
     "starter_aws_secret_access_key its secret"; do
     if [ ! -s "$folder/${need%% *}" ]; then
         echo "missing $folder/${need%% *}: ${need#* }"

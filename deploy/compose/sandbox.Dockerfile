@@ -10,6 +10,7 @@ RUN python -m venv /opt/eject \
 WORKDIR /app
 COPY story.py starter.py ./
 COPY activities ./activities
+COPY commands ./commands
 COPY contracts ./contracts
 COPY custody ./custody
 COPY device ./device
@@ -17,6 +18,7 @@ COPY ejects ./ejects
 COPY portal ./portal
 COPY runtime ./runtime
 COPY sandbox ./sandbox
+COPY serving ./serving
 COPY workflows ./workflows
 
 FROM ${BASE}

@@ -51,6 +51,9 @@ def test_networks_lead_nowhere_but_two() -> None:
     assert members["published"] == PUBLISHED
     assert members["outside"] == {"custodian", "client", "starter"}
     assert members["database"] == {"postgres", "database", "schema", "temporal"}
+    # Temporal listens on all of its networks, and asks nobody who they are.
+    assert members["metrics"] == {"temporal", "custodian", "client", "prometheus"}
+    assert members["figures"] == {"prometheus", "grafana"}
     assert "codec" not in members["temporal"], "it reads nothing of Temporal"
 
 

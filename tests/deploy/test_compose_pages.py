@@ -26,7 +26,7 @@ def test_every_command_names_what_is_there() -> None:
     text = PAGE + FILE.read_text()
     lines = re.findall(r"^ {4}(docker compose .*)$", PAGE, re.M)
     ran = re.findall(r"docker compose run (?:--[\w-]+ )*([\w-]+)(?: ([\w-]+))?", text)
-    assert {service for service, _ in ran} == {"starter", "cli"}
+    assert {service for service, _ in ran} == {"starter", "cli", "custodian"}
     known = get_command(starter.app).commands  # type: ignore[attr-defined]
     assert {command for service, command in ran if service == "starter" and command} <= set(known)
     started = [line.split(" up ")[1] for line in lines if " up " in line]
