@@ -117,17 +117,27 @@ def test_what_concerns_everybody_comes_first() -> None:
         ("ours", True, False, False),
         ("", False, False, False),
         ("ours", False, True, False),
-        ("owners", False, True, True),
+        ("owners", False, False, True),
     ],
 )
 def test_a_backup_is_replaced_only_where_one_is_kept(
     pair: str, multi: bool, replaces: bool, asks: bool
 ) -> None:
-    """Where the environment keeps one; the owner is asked unless it is the lost eject's own."""
+    """Where the environment keeps one and the lost eject made it; otherwise the owner is asked."""
     line = judge(Standing(CLIENT, shown(pair=pair, multi=multi), traces=[LOST], deposited=True), NOW)
     assert line
     assert ("--replace-backup" in line.commands[0]) is replaces
     assert ("ask the owner" in line.advice) is asks
+
+
+@pytest.mark.parametrize("facts", [{"deposited": True}, {}])
+def test_without_a_lost_eject_no_backup_is_replaced(facts: dict[str, Any]) -> None:
+    """A deposit, or a window that somebody opened, says nothing of whose backup it is."""
+    closes = None if facts else NOW + HOUR
+    line = judge(Standing(CLIENT, shown(pair="owners", multi=False, closes=closes), **facts), NOW)
+    assert line
+    assert "--replace-backup" not in line.commands[0]
+    assert "ask the owner" in line.advice
 
 
 def test_a_missing_deposit_is_asked_for_first() -> None:
