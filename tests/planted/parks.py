@@ -170,6 +170,7 @@ async def the_vault_refuses(scene: Scene) -> None:
             code, _ = await scene.cli("sweep")
             assert code != 0
             await scene.world.cancel(scene.customer)
-            # Its copies cannot be listed and destroyed, which is tried for as long as it takes.
-            await scene.troubled("purge")
+            # Its copies cannot be listed and destroyed either: the purge parks.
+            park = await scene.parked(Failure.VAULT_REFUSED, 2)
+            assert park.step == "purge"
             await scene.handle.terminate("the scenario is over")
