@@ -102,8 +102,9 @@ async def test_codec_keys_step_by_step(unserved: World) -> None:
         own = starter.handle_of(person.client, customer.client_id)
         assert (await to_the_end(person, customer, own)).end is End.EJECTED
     after = await with_keys(unserved, {"b": b})
+    began = (await unserved.history(handle)).events[0].workflow_execution_started_event_attributes
     with pytest.raises(CodecError, match="the key a: add that key"):
-        await starter.status(after.client, customer.client_id)
+        await after.client.data_converter.decode(began.input.payloads)
     async with serving(after):
         assert (await after.leave(unserved.sandbox.seed()))[1].end is End.EJECTED
 
