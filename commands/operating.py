@@ -14,13 +14,13 @@ from contracts.base import Moment
 from custody.keys import public_key
 from custody.signing import Trust
 from ejects.advice import Advice
+from ejects.drift import end_watch, keep_watch
 from ejects.offline import keys_of
 from ejects.reconciling import advise
 from ejects.registering import register
 from ejects.resealing import reseal
 from ejects.standing import standings
 from ejects.sweeping import sweep
-from ejects.watching import end_watch, keep_watch
 from portal.custodian import CustodianApi
 from portal.profiles import PROFILES
 from runtime.fitting import fit

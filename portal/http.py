@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from contracts.failures import Failure, StepError
 from portal.calls import Call, RawReply, decide
+from portal.observer import watcher
 from portal.profiles import DIRECT, Profile
 from portal.replies import Reply
-from portal.watching import watcher
 
 R = TypeVar("R", bound=Reply)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -23,6 +24,9 @@ SERVER_SETTINGS = (
     "matching.numTaskqueueWritePartitions=1",
 )
 
+# Below what Linux and others take for outgoing connections, which would come between choice and use.
+_PORTS = range(15_000, 32_000)
+
 # A process that was asked to end gets as long as a worker drains.
 _ENDS_WITHIN = 30.0
 
@@ -33,10 +37,18 @@ def temporal_cli() -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on, outside what systems give out by themselves.
+
+    Whoever else asks a moment later, before the port is used, will hardly be told the same.
+    """
+    for _ in range(100):
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(
+        f"no port from {_PORTS.start} to {_PORTS.stop} is free on this machine: end what holds them"
+    )
 
 
 @asynccontextmanager

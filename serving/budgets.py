@@ -6,7 +6,6 @@ that any step of its queue makes, and each budget is shared out among the queues
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
 
 from contracts.names import TaskQueue
 from contracts.providers import Completion
@@ -14,7 +13,6 @@ from contracts.wallets import Curve
 from portal.profiles import PROFILES
 from runtime.settings import ClientCredential, Settings, WorkerRole
 from workflows import policies
-from workflows.policies import Step
 
 
 class Budget(StrEnum):
@@ -38,8 +36,6 @@ PER_EJECT: Mapping[TaskQueue, float] = {
     TaskQueue.CLIENT: 2,  # confirm, complete
     TaskQueue.ENCLAVE: 1,  # back up
 }
-
-STEPS: tuple[Step[Any, Any], ...] = tuple(step for step in vars(policies).values() if isinstance(step, Step))
 
 # A partition of a queue has its own share of the rate, and may begin a second's worth of it and one attempt
 # more at once (Temporal's matching service, `ratelimit_manager.go`); unless set otherwise there are four.
@@ -86,7 +82,7 @@ def rates_of(role: WorkerRole, settings: Settings) -> dict[TaskQueue, float]:
     calls = calls_as_set(role, settings)
     most: dict[Budget, dict[TaskQueue, int]] = {
         budget: {
-            queue: max(calls[step.name].get(budget, 0) for step in STEPS if step.queue is queue)
+            queue: max(calls[step.name].get(budget, 0) for step in policies.STEPS if step.queue is queue)
             for queue in PER_EJECT
         }
         for budget in Budget

@@ -29,7 +29,7 @@ from contracts.metrics import (
 from contracts.names import WORKFLOW, TaskQueue
 from contracts.stages import End
 from portal.calls import CALLS
-from portal.watching import Exchange, watcher
+from portal.observer import Exchange, watcher
 from runtime import tracing
 from workflows import policies
 

@@ -41,13 +41,14 @@ from runtime.settings import ClientCredential, Settings, WorkerRole
 from sandbox.calls import Surface
 from sandbox.routes import ROUTES
 from serving import workers
-from serving.budgets import PER_EJECT, STEPS, Budget, calls_as_set, rates_of
+from serving.budgets import PER_EJECT, Budget, calls_as_set, rates_of
 from tests.harness.own_backup import AS_CLIENT, backed_up_before
 from tests.harness.playing import played
 from tests.harness.portal import Customer, running_sandbox
 from tests.harness.world import PATIENCE, PLENTY, World, make_world, serving
 from tests.test_operating_page import Operator
 from tests.test_worker_process import said, settings_of, worker
+from workflows.policies import STEPS
 
 PUBLISHED = {Budget.CUSTODIAN: 200, Budget.CLIENT: 200, Budget.ENCLAVE: 50}
 MINUTE = timedelta(minutes=1)

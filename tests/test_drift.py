@@ -21,7 +21,7 @@ from contracts.failures import Failure, StepError
 from contracts.names import TaskQueue
 from contracts.stages import End, Stage
 from custody.chain import Receipts
-from ejects.watching import end_watch, keep_watch
+from ejects.drift import end_watch, keep_watch
 from portal import custodian
 from runtime.development import ROOT, free_port
 from runtime.settings import WorkerRole

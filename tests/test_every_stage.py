@@ -12,18 +12,10 @@ from contracts.failures import Failure, StepError
 from contracts.stages import End, Stage
 from custody.vault import Vault
 from tests.harness.portal import Customer
+from tests.harness.roads import HELD_BY
 from tests.harness.world import World
 
 DAY = timedelta(days=1)
-
-HELD_BY = {
-    Stage.CHECKING: "read_client",
-    Stage.BACKING_UP: "back_up",
-    Stage.CONFIRMING_BACKUP: "confirm_backup",
-    Stage.ENABLING: "enable_eject",
-    Stage.FETCHING_SHARES: "fetch_shares",
-    Stage.COMPLETING: "complete_client",
-}
 
 
 class Held:

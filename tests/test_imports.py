@@ -87,15 +87,21 @@ def test_a_file_imports_only_what_its_room_may(room: str, path: Path) -> None:
         assert imports(source) == []
 
 
-def test_the_image_holds_every_room_that_its_entries_need() -> None:
-    """What its three entries import, and what those import, is copied; nothing that can rebuild a key is."""
-    needed, look = set(), {"worker", "starter", "codec_server"}
+def rooms_of(*programs: str) -> set[str]:
+    """These entries and rooms, and all that they import, and what that imports."""
+    needed, look = set[str](), set(programs)
     while look:
         room = look.pop()
         needed.add(room)
         paths = [ROOT / f"{room}.py"] if room in ENTRIES else (ROOT / room).rglob("*.py")
         tops = {module.partition(".")[0] for path in paths for module, _ in imports(path.read_text())}
         look |= (tops & (ROOMS | ENTRIES)) - needed
+    return needed
+
+
+def test_the_image_holds_every_room_that_its_entries_need() -> None:
+    """What its three entries import, and what those import, is copied; nothing that can rebuild a key is."""
+    needed = rooms_of("worker", "starter", "codec_server")
     dockerfile, allowed = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text()
     copied = {
         name for name in ROOMS | ENTRIES if f"{name} ./{name}" in dockerfile or f"{name}.py" in dockerfile

@@ -25,6 +25,7 @@ from contracts.names import TaskQueue
 from contracts.stages import End
 from runtime.development import line_of, process
 from tests.harness.processes import environment, run
+from tests.harness.tls import pour
 from tests.harness.world import PATIENCE, World
 
 NOWHERE = "127.0.0.1:1"
@@ -262,18 +263,9 @@ async def gate(upstream: str) -> AsyncIterator[Gate]:
         await door.opened.wait()
         back, forth = await asyncio.open_connection(behind.hostname, behind.port)
         forth.write(asked)
-        await asyncio.gather(_pour(reader, forth), _pour(back, writer))
+        await asyncio.gather(pour(reader, forth), pour(back, writer))
 
     server = await asyncio.start_server(call, "127.0.0.1", 0)
     door = Gate(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     async with server:
         yield door
-
-
-async def _pour(reader: StreamReader, writer: StreamWriter) -> None:
-    try:
-        while part := await reader.read(65536):
-            writer.write(part)
-            await writer.drain()
-    finally:
-        writer.close()

@@ -1,14 +1,13 @@
 """The drift watch: one look at all of Portal's clients, which a schedule begins again and again."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.watch_drift import WatchDriftStep
@@ -29,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.notices import DriftData, Notice, NoticeKind
     from contracts.window import SHRINK_TO
 
-from workflows.notice import EjectNotice
+from workflows.notice import start_notice
 from workflows.policies import HEARTBEAT, PATIENT
 
 O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
@@ -122,15 +121,7 @@ class DriftWatch:
             at=report.watched,
             data=DriftData(found=report.found, clients=tuple(one.client_id for one in fresh)),
         )
-        # A look that was reset has told already.
-        with suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                EjectNotice.run,
-                notice,
-                id=f"eject-notice-{notice.id}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=f"{report.found} clients in a state that no eject caused",
-            )
+        await start_notice(notice, f"{report.found} clients in a state that no eject caused")
 
     async def _step(
         self,

@@ -1,10 +1,12 @@
 """One notice on its way: a workflow of its own, so that a dead receiver never delays an eject."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.send_notice import SendNoticeStep
@@ -32,4 +34,19 @@ class EjectNotice:
             start_to_close_timeout=_ATTEMPT,
             schedule_to_close_timeout=GIVEN_UP_AFTER,
             retry_policy=_PATIENT,
+        )
+
+
+async def start_notice(notice: Notice, summary: str) -> None:
+    """Begin a notice that outlives whoever tells it; `summary` is what people see of it in a list.
+
+    After a reset the child of the first run may be on its way already, with the same words.
+    """
+    with suppress(WorkflowAlreadyStartedError):
+        await workflow.start_child_workflow(
+            EjectNotice.run,
+            notice,
+            id=f"eject-notice-{notice.id}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=summary,
         )

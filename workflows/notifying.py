@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from contracts.notices import Notice, NoticeData, NoticeKind
     from contracts.receipt import Status
     from contracts.stages import End, Stage
-    from workflows.notice import EjectNotice
+    from workflows.notice import start_notice
 
 from workflows.record import Record
 from workflows.window import Window
@@ -47,20 +45,10 @@ class Notifying:
             return
         self._count += 1
         notice = self._notice(kind)
-        starting = asyncio.create_task(self._start(notice))
+        told = start_notice(notice, f"Client {self._record.request.client_id}: {notice.kind}")
+        starting = asyncio.create_task(told)
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
-
-    async def _start(self, notice: Notice) -> None:
-        # After a reset the child of the first run may be on its way already, with the same words.
-        with suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                EjectNotice.run,
-                notice,
-                id=f"eject-notice-{notice.id}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=f"Client {self._record.request.client_id}: {notice.kind}",
-            )
 
     def started(self) -> bool:
         """Whether every notice is a workflow of its own by now, which then outlives the eject."""

@@ -12,7 +12,7 @@ from runtime.development import ROOT
 from tests.deploy.composing import FILE, FOLDER, TOOLS, call, named, read, variables
 from tests.deploy.dockerfile import build, context
 from tests.harness.processes import environment
-from tests.test_imports import ENTRIES, ROOMS, imports
+from tests.test_imports import ENTRIES, ROOMS, rooms_of
 
 pytestmark = pytest.mark.deploy
 
@@ -46,13 +46,7 @@ def test_every_variable_that_the_page_names_can_be_set() -> None:
 
 def test_the_sandbox_image_holds_what_its_programs_need() -> None:
     """What its programs import, and what those import, is copied, and nothing else."""
-    needed, look = set(), {"story", "sandbox", "device"}
-    while look:
-        room = look.pop()
-        needed.add(room)
-        paths = [ROOT / f"{room}.py"] if room in ENTRIES else (ROOT / room).rglob("*.py")
-        tops = {module.partition(".")[0] for path in paths for module, _ in imports(path.read_text())}
-        look |= (tops & (ROOMS | ENTRIES)) - needed
+    needed = rooms_of("story", "sandbox", "device")
     text = DOCKERFILE.read_text()
     copied = {name for name in ROOMS | ENTRIES if f"COPY {name} ./{name}\n" in text or f"{name}.py" in text}
     assert copied == needed

@@ -4,14 +4,17 @@ import asyncio
 import json
 import socket
 import struct
+import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import httpx
 
 from runtime.development import free_port
-from tests.faults.elsewhere import Act, Break, Elsewhere, hasty, moved, untrusted
+from tests.faults.elsewhere import Act, Break, Elsewhere, hasty, moved
+from tests.harness.tls import untrusted
 
 SECRET = "Zq7planted0share1that2nobody3may4see"  # noqa: S105 (planted to be looked for)
 BODY = 100_000_000
@@ -148,8 +151,9 @@ async def _untrusted(place: Elsewhere, request: httpx.Request, _act: Act) -> htt
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
 
-    with untrusted() as tls:
-        return await place.ask(request, await place.serve(serve, tls), "https")
+    with tempfile.TemporaryDirectory() as folder:
+        tls = untrusted(Path(folder))
+    return await place.ask(request, await place.serve(serve, tls), "https")
 
 
 def _stands(place: Elsewhere) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:

@@ -17,22 +17,13 @@ from contracts.receipt import Receipt
 from contracts.stages import End, Stage
 from ejects.approvers import sign
 from tests.harness.portal import Customer
-from tests.harness.roads import Walker, patiently
+from tests.harness.roads import HELD_BY, Walker, patiently
 from tests.harness.world import World
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
-# What keeps an eject in a stage until Portal's faults are cleared; the others wait by themselves.
-HELD_BY: Mapping[Stage, str] = {
-    Stage.CHECKING: "read_client",
-    Stage.BACKING_UP: "back_up",
-    Stage.CONFIRMING_BACKUP: "confirm_backup",
-    Stage.ENABLING: "enable_eject",
-    Stage.FETCHING_SHARES: "fetch_shares",
-    Stage.COMPLETING: "complete_client",
-    Stage.CLOSING: "enable_eject",
-}
+_HELD_BY: Mapping[Stage, str] = HELD_BY | {Stage.CLOSING: "enable_eject"}
 # So many at a time: more would only wait for the processors.
 _AT_ONCE = 24
 T = TypeVar("T")
@@ -51,7 +42,7 @@ class Guest(Walker):
     @property
     def held(self) -> bool:
         """Whether a fault of Portal's keeps it where it is."""
-        return self.kind.stage in HELD_BY
+        return self.kind.stage in _HELD_BY
 
     async def stand(self) -> None:
         """Start, and come to the stage."""
@@ -60,7 +51,7 @@ class Guest(Walker):
         if stage is not Stage.PARKED:
             await world.deposit(customer)
         if self.held and stage is not Stage.CLOSING:
-            self._hold(HELD_BY[stage])
+            self._hold(_HELD_BY[stage])
         request = world.request(
             customer,
             window=DAY if stage is Stage.UNRESOLVED else 10 * DAY,
@@ -71,7 +62,7 @@ class Guest(Walker):
         if stage in (*_CLAIMED, Stage.CLOSING):
             await self._reach(Stage.AWAITING_CLAIM)
         if stage is Stage.CLOSING:
-            self._hold(HELD_BY[stage])
+            self._hold(_HELD_BY[stage])
             await self.cancel()
         if stage in _CLAIMED:
             self.proofs = world.proofs(await self._claim())

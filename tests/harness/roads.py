@@ -26,6 +26,16 @@ from tests.harness.world import World
 
 T = TypeVar("T")
 
+# The call whose faults keep an eject in a stage until they are cleared; in the others it waits by itself.
+HELD_BY = {
+    Stage.CHECKING: "read_client",
+    Stage.BACKING_UP: "back_up",
+    Stage.CONFIRMING_BACKUP: "confirm_backup",
+    Stage.ENABLING: "enable_eject",
+    Stage.FETCHING_SHARES: "fetch_shares",
+    Stage.COMPLETING: "complete_client",
+}
+
 # Longer than everything that a batch does, its kill included; only a hang ever reaches it.
 WAITS = 300
 DAY = timedelta(days=1)

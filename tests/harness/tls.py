@@ -90,6 +90,14 @@ class Authority:
         )
 
 
+def untrusted(folder: Path) -> ssl.SSLContext:
+    """A server's TLS for this machine, of an authority that nobody knows."""
+    served = Authority(folder, "nobody").issue("server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(served.cert, served.key)
+    return context
+
+
 @asynccontextmanager
 async def relay(upstream: str, served: Certificate, *, clients_of: Path | None = None) -> AsyncIterator[str]:
     """Serve TLS on a free port of 127.0.0.1 and pass the bytes on to `host:port`; yields its own address.
@@ -113,7 +121,7 @@ async def relay(upstream: str, served: Certificate, *, clients_of: Path | None =
         try:
             back, forth = await asyncio.open_connection(host, int(port))
             try:
-                await asyncio.gather(_pour(reader, forth), _pour(back, writer))
+                await asyncio.gather(pour(reader, forth), pour(back, writer))
             finally:
                 forth.transport.abort()
         except (OSError, asyncio.CancelledError):  # either end is gone, or the test has ended
@@ -132,7 +140,8 @@ async def relay(upstream: str, served: Certificate, *, clients_of: Path | None =
         await asyncio.gather(*open_now, return_exceptions=True)
 
 
-async def _pour(reader: StreamReader, writer: StreamWriter) -> None:
+async def pour(reader: StreamReader, writer: StreamWriter) -> None:
+    """Pass on whatever comes, until nothing does."""
     try:
         while part := await reader.read(65536):
             writer.write(part)

@@ -105,10 +105,14 @@ class Place:
 
 
 async def _shows_metrics(room: Room, running: Process) -> bool:
-    """Wait until a worker shows its metrics; False where it ended instead, its port being taken meanwhile."""
+    """Wait until a worker shows its metrics; False where it ended instead, its port being taken meanwhile.
+
+    Whoever took the port may be another room's worker, which answers there.
+    """
+    own = f'namespace="{room.world.client.namespace}"'.encode()
     while running.returncode is None:
         with suppress(httpx.TransportError):
-            if await metrics(room):
+            if own in await metrics(room):
                 return True
         await asyncio.sleep(0.05)
     return False

@@ -9,7 +9,7 @@ from temporalio.common import MetricMeter
 from contracts.failures import RULES, Failure
 from contracts.metrics import Outcome
 from contracts.names import TaskQueue
-from portal.watching import Exchange
+from portal.observer import Exchange
 from serving.observing import Observing, show_from_nought
 
 

@@ -1,19 +1,14 @@
 """What S3 answers in place of doing what it was asked: which answers wait for a person, which for time."""
 
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from contracts.failures import Failure, StepError
 from custody.vault import Vault
 from tests.harness.relay import LOST, Relay, Reply, Request, error, relaying
+from tests.harness.tls import untrusted
 
 NAME = "held/eject-1/client/backup.json"
 LISTED = b"<ListBucketResult><Contents><Key>%b</Key><LastModified>2026-01-01T00:00:00Z</LastModified>" % (
@@ -178,7 +173,7 @@ async def test_a_lost_reply_and_a_dead_server_are_retried(operation: str) -> Non
 
 async def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
     """Retried, because the store's side mends it, and the waiting step says what it waits for."""
-    with relaying(tls=_tls(tmp_path)) as relay:
+    with relaying(tls=untrusted(tmp_path)) as relay:
         trouble = await failed(opened(relay).read(NAME))
         assert relay.requests == []
     assert trouble.failure is Failure.VAULT_UNAVAILABLE
@@ -245,28 +240,3 @@ async def test_s3s_own_key_is_asked_for_by_one_variable(
     await opened(relay).create(NAME, b"x")
     bare, encrypted = (request.headers.get("x-amz-server-side-encryption") for request in relay.requests)
     assert (bare, encrypted) == (None, "AES256")
-
-
-def _tls(folder: Path) -> ssl.SSLContext:
-    """A server's certificate that it signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    form = serialization.PrivateFormat.PKCS8
-    private = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
