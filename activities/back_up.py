@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from temporalio import activity
 
+from activities.attempts import only_attempt
 from activities.wallets import require_client
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
@@ -35,7 +36,7 @@ class BackUpStep:
         if written is None:
             made = await self._make(what)
             written = await self.vault.create(name, canonical(made))
-        return BackedUp(files=references(written))
+        return BackedUp(files=references(written), only_attempt=only_attempt())
 
     async def _make(self, what: BackUp) -> SealedBackup:
         signing_shares = await self.deposits.signing_shares(what.client_id)

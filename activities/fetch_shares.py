@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from temporalio import activity
 
+from activities.attempts import only_attempt
 from activities.clock import AttemptClock
 from activities.wallets import require_client
 from contracts.base import canonical
@@ -134,6 +135,7 @@ def _answer(files: Iterable[SealedFile]) -> SharesFetched:
     return SharesFetched(
         files=tuple(reference(Role.CUSTODIAN, file) for file in kept),
         stored={file.wallet: file.stored for file in kept if file.stored is not None},
+        only_attempt=only_attempt(),
     )
 
 

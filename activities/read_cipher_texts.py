@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from temporalio import activity
 
+from activities.attempts import only_attempt
 from activities.back_up import references
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
@@ -30,7 +31,7 @@ class ReadCipherTextsStep:
         written = await self.vault.read(name)
         if written is None:
             written = await self.vault.create(name, canonical(await self._read(what)))
-        return CipherTextsRead(files=references(written))
+        return CipherTextsRead(files=references(written), only_attempt=only_attempt())
 
     async def _read(self, what: ReadCipherTexts) -> SealedBackup:
         client = await self.clients.as_client(what.client_id)

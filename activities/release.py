@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.attempts import only_attempt
 from activities.back_up import read_backup
 from activities.fetch_shares import read_sealed
 from contracts.base import canonical
@@ -32,7 +33,7 @@ class ReleaseStep:
                     Failure.HELD_MISSING, f"In released/ lies another {ref.role} half of wallet {ref.wallet}"
                 )
             names.append(name)
-        return Released(names=tuple(names))
+        return Released(names=tuple(names), only_attempt=only_attempt())
 
     async def _held(self, eject_id: str, ref: SealedRef) -> SealedFile:
         if ref.role is Role.CLIENT:

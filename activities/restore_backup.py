@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.attempts import only_attempt
 from contracts.base import canonical
 from contracts.failures import Failure, StepError
 from contracts.names import backup_name
@@ -34,4 +35,4 @@ class RestoreBackupStep:
                 )
             files.append(SealedFile(wallet=ref.wallet, pair=ref.pair, commitment=ref.commitment, age=text))
         await self.vault.create(backup_name(what.eject_id), canonical(SealedBackup(files=tuple(files))))
-        return BackupRestored(restored=len(files))
+        return BackupRestored(restored=len(files), only_attempt=only_attempt())

@@ -44,6 +44,15 @@ class Checked(Result):
     completed: CompletedPairs = Field(default_factory=dict)
 
 
+class Wrote(Result):
+    """What a step answers that writes sealed files into the vault.
+
+    `only_attempt` where no earlier attempt was made of it, which could still write when this one has ended.
+    """
+
+    only_attempt: bool = False
+
+
 class BackUp(Result):
     """Make a backup and seal each new client share to the recipient."""
 
@@ -53,7 +62,7 @@ class BackUp(Result):
     wallets: tuple[Wallet, ...]
 
 
-class BackedUp(Result):
+class BackedUp(Wrote):
     """What was sealed and written."""
 
     files: tuple[SealedRef, ...]
@@ -119,7 +128,7 @@ class FetchSharesAsClient(Result):
     not_after: Moment
 
 
-class SharesFetched(Result):
+class SharesFetched(Wrote):
     """What was sealed and written; `stored` has the digest of the cipher text that Portal keeps, by wallet.
 
     A wallet whose client half Portal does not keep is not in `stored`: its backup is the owner's own.
@@ -142,7 +151,7 @@ class ReadCipherTexts(Result):
     stored: dict[Id, Digest]
 
 
-class CipherTextsRead(Result):
+class CipherTextsRead(Wrote):
     """What was sealed and written."""
 
     files: tuple[SealedRef, ...] = ()
@@ -156,7 +165,7 @@ class RestoreBackup(Result):
     files: tuple[SealedRef, ...]
 
 
-class BackupRestored(Result):
+class BackupRestored(Wrote):
     """How many halves lie in the vault again."""
 
     restored: int = 0
@@ -182,7 +191,7 @@ class Release(Result):
     files: tuple[SealedRef, ...]
 
 
-class Released(Result):
+class Released(Wrote):
     """The names that were written."""
 
     names: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from contracts.failures import Failure, StepError
 from portal.calls import Call, RawReply, decide
 from portal.observer import watcher
+from portal.pool import Pool
 from portal.profiles import DIRECT, Profile
 from portal.replies import Reply
 
@@ -34,7 +35,7 @@ def portal_client(base_url: str, *, enclave: bool = False) -> httpx.AsyncClient:
     """An httpx client as Portal needs it: no proxy from the environment, no redirects, bounded phases."""
     return httpx.AsyncClient(
         base_url=base_url,
-        verify=_trusted(),
+        transport=Pool(_trusted()),
         trust_env=False,
         follow_redirects=False,
         timeout=_ENCLAVE_TIMEOUT if enclave else _TIMEOUT,

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pkgutil import iter_modules
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import workflows
 from activities.errors import ActivityBoundary
 from contracts.names import DEPLOYMENT, TaskQueue
 from ejects.nexus_service import EjectHandler
@@ -25,7 +27,18 @@ STICKY = timedelta(seconds=2)
 
 # What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
 WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
-RUNNER = SandboxedWorkflowRunner()
+
+# The SDK's sandbox imports anew, for every run in the cache, what is not passed through. Of ours that is the
+# module of each workflow; all others hold no state, and would cost ten times the memory and the time of all
+# else (docs/performance.md). Tests replay everything in the whole sandbox, so that it still finds what is
+# not deterministic.
+_DEFINED_IN = {kind.__module__ for kind in WORKFLOWS}
+_SHARED = (f"workflows.{found.name}" for found in iter_modules(workflows.__path__))
+RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        *(name for name in _SHARED if name not in _DEFINED_IN)
+    )
+)
 
 
 def make_worker(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from contracts.stages import End
 from serving import workers
@@ -39,8 +40,9 @@ def path_id(path: Path) -> str:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=path_id)
 async def test_every_recorded_history_replays(path: Path) -> None:
-    """With the workflows, the sandbox and the data converter that the worker has."""
+    """With what the worker runs them with, and in the whole sandbox too."""
     must_replay(path, await failure_of(path))
+    must_replay(path, await failure_of(path, runner=SandboxedWorkflowRunner()))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -28,12 +28,13 @@ class Closing:
     async def withdraw(self, *, shrink: bool) -> None:
         """Destroy our copies, and close Portal's window where it may be open.
 
-        Our copies first, so that they do not wait for Portal. Both twice, because an attempt that was given
-        up may still act for a moment.
+        Our copies first, so that they do not wait for Portal. Both twice where an attempt was given up, which
+        may still act for a moment.
         """
         await self._once(shrink=shrink)
-        await workflow.sleep(PURGE_AGAIN_AFTER, summary="for late writes, before the last look")
-        await self._once(shrink=shrink)
+        if shrink or not self._steps.settled:
+            await workflow.sleep(PURGE_AGAIN_AFTER, summary="for late writes, before the last look")
+            await self._once(shrink=shrink)
 
     async def _once(self, *, shrink: bool) -> None:
         record = self._record

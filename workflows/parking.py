@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.metrics import PARKED
     from contracts.parks import Park, Retry, RetryAnswer, RetryOutcome
     from contracts.stages import Stage
+    from contracts.steps import Wrote
     from workflows.policies import ANSWERS_WITHIN, HEARTBEAT, Step, priority
 
 from workflows.measuring import count
@@ -64,6 +65,9 @@ class Parking:
         self._count = 0
         self._parks: dict[int, Park] = {}
         self._became: dict[int, RetryAnswer] = {}
+        # A reset leaves the attempts of the run before it behind.
+        info = workflow.info()
+        self._unsettled = int(info.run_id != info.first_execution_run_id)
         # An activity that finishes although it was cancelled swallows the cancellation of whoever awaits it.
         self._stopped = False
 
@@ -71,6 +75,11 @@ class Parking:
     def current(self) -> Park | None:
         """The latest halt that still stands."""
         return self._parks[max(self._parks)] if self._parks else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no step can write sealed files any more: each had one attempt, and that has answered."""
+        return self._unsettled == 0
 
     async def run(self, step: Step[I, O], make: Callable[[], I]) -> O:
         """Run a step until it is done, parked in between as often as it takes.
@@ -97,6 +106,7 @@ class Parking:
 
     async def attempt(self, step: Step[I, O], make: Callable[[], I]) -> O:
         """Run a step until it is done or `Trouble` that retrying cannot mend; nothing parks."""
+        self._unsettled += issubclass(step.answer, Wrote)
         try:
             # By name and without a type: the SDK would read the result before this `try` could notice that
             # it is no such result, and the whole eject would fail.
@@ -122,6 +132,7 @@ class Parking:
             failure = Failure.MESSAGE_INVALID
             reason = f"What the step was given or answered has another form: {sentence(error)}"
         else:
+            self._unsettled -= isinstance(result, Wrote) and result.only_attempt
             if self._stopped:
                 raise asyncio.CancelledError
             return result

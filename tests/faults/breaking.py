@@ -182,7 +182,7 @@ async def _busy(place: Elsewhere, request: httpx.Request, _act: Act) -> httpx.Re
         writer.write(_head("200 OK", 10))
         await place.over.wait()
 
-    only = place.transport(limits=httpx.Limits(max_connections=1))
+    only = place.transport(most=1)
     where = await place.serve(serve)
     taken = await only.handle_async_request(httpx.Request("GET", f"http://{where}/"))
     try:

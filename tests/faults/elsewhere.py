@@ -13,6 +13,7 @@ from typing import Self
 import httpx
 from temporalio import activity
 
+from portal.pool import Pool
 from portal.profiles import PROFILES
 from tests.faults.table import CALLS
 
@@ -46,7 +47,7 @@ class Elsewhere:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _serving: list[asyncio.Task[None]] = field(default_factory=list)
-    _shared: httpx.AsyncHTTPTransport | None = None
+    _shared: Pool | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,9 +77,9 @@ class Elsewhere:
         self._stack.callback(server.close)
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
-    def transport(self, **options: object) -> httpx.AsyncHTTPTransport:
+    def transport(self, most: int = 100) -> Pool:
         """The ordinary transport, as `portal_client` uses it."""
-        made = httpx.AsyncHTTPTransport(trust_env=False, **options)  # type: ignore[arg-type]
+        made = Pool(httpx.create_ssl_context(trust_env=False), most=most)
         self._stack.push_async_callback(made.aclose)
         return made
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkflowRunner
 
 from runtime.codec import EjectCodec
 from runtime.converter import data_converter
@@ -44,17 +44,19 @@ def read(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(started["workflowId"], content)
 
 
-def replayer(workflows: Sequence[type] = WORKFLOWS) -> Replayer:
-    """Replays with what runs workflows in `worker.py`, or with other workflows in their place."""
+def replayer(workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner = RUNNER) -> Replayer:
+    """Replays with what runs workflows in `worker.py`, or with other workflows or another runner."""
     return Replayer(
-        workflows=workflows, workflow_runner=RUNNER, data_converter=data_converter(EjectCodec({}))
+        workflows=workflows, workflow_runner=runner, data_converter=data_converter(EjectCodec({}))
     )
 
 
-async def failure_of(path: Path, workflows: Sequence[type] = WORKFLOWS) -> Exception | None:
+async def failure_of(
+    path: Path, workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner = RUNNER
+) -> Exception | None:
     """What a replay of a recorded history comes to; None where it fits."""
     history = await asyncio.to_thread(read, path)
-    result = await replayer(workflows).replay_workflow(history, raise_on_replay_failure=False)
+    result = await replayer(workflows, runner).replay_workflow(history, raise_on_replay_failure=False)
     return result.replay_failure
 
 

@@ -12,6 +12,7 @@ from contracts.approvals import ApprovalVerified
 from contracts.base import Result
 from contracts.notices import NoticeSent
 from contracts.owner import Verified
+from contracts.steps import Wrote
 from runtime.development import ROOT
 from workflows import policies
 
@@ -24,9 +25,12 @@ RESULTS: dict[str, type[Result]] = {
 
 LIST = ROOT / "tests/results.txt"
 
+WROTE = tuple(kind for kind in RESULTS.values() if issubclass(kind, Wrote))
+
 # Fields that may be missing and yet say, by being there, what a step has found.
 MEANING = frozenset(
     {
+        *(f"{wrote.__name__}.only_attempt" for wrote in WROTE),
         "Checked.wallets",
         "Checked.problems",
         "Checked.ejected_at",
