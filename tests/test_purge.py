@@ -66,6 +66,7 @@ async def test_a_reset_eject_looks_twice(world: World) -> None:
         )
     )
     handle = starter.handle_of(world.client, customer.client_id)
+    await world.reach(handle, Stage.AWAITING_CLAIM)
     await world.prove(customer, world.proofs(await world.claim(customer)))
     assert (await world.end(handle)).end is End.EJECTED
     assert await purges(world, handle) == 2
