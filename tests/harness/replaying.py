@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime.codec import EjectCodec
 from runtime.converter import data_converter
@@ -16,6 +17,9 @@ from runtime.development import ROOT
 from serving.workers import RUNNER, WORKFLOWS
 
 FOLDER = ROOT / "tests/histories"
+
+# Workers do without it for its cost; in here a clock, randomness or I/O in workflow code is refused.
+SANDBOX = SandboxedWorkflowRunner()
 
 HOW_TO_VERSION = """\
 The workflow's commands differ from those that are recorded; ejects that run now would meet the difference.
@@ -44,18 +48,20 @@ def read(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(started["workflowId"], content)
 
 
-def replayer(workflows: Sequence[type] = WORKFLOWS) -> Replayer:
-    """Replays with what runs workflows in `worker.py`, or with other workflows in their place."""
+def replayer(workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner = RUNNER) -> Replayer:
+    """Replays with what runs workflows in `worker.py`, or with others in their place."""
     return Replayer(
-        workflows=workflows, workflow_runner=RUNNER, data_converter=data_converter(EjectCodec({}))
+        workflows=workflows, workflow_runner=runner, data_converter=data_converter(EjectCodec({}))
     )
 
 
-async def failure_of(path: Path, workflows: Sequence[type] = WORKFLOWS) -> Exception | None:
+async def failure_of(
+    path: Path, workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner = RUNNER
+) -> Exception | None:
     """What a replay of a recorded history comes to; None where it fits."""
     history = await asyncio.to_thread(read, path)
-    result = await replayer(workflows).replay_workflow(history, raise_on_replay_failure=False)
-    return result.replay_failure
+    replaying = replayer(workflows, runner).replay_workflow(history, raise_on_replay_failure=False)
+    return (await replaying).replay_failure
 
 
 def must_replay(path: Path, failure: Exception | None) -> None:
