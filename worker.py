@@ -57,7 +57,9 @@ async def _serve(role: WorkerRole, settings: Settings, health: Health) -> None:
         served = activities_of(role, settings, hosts)
         rates = rates_of(role, settings)
         workers = [
-            make_worker(client, queue, does, settings.build_id, rate=rates.get(queue))
+            make_worker(
+                client, queue, does, settings.build_id, rate=rates.get(queue), cached=settings.cached_ejects
+            )
             for queue, does in served.items()
         ]
         for worker in workers:

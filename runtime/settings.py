@@ -151,6 +151,12 @@ class Settings(BaseSettings):
     budget_enclave: Annotated[int, uses.WORKERS] = Field(
         default=50, ge=10, description="calls a minute of the enclave's, as Portal publishes"
     )
+    cached_ejects: Annotated[int, uses.CUSTODIANS] = Field(
+        default=1000,
+        ge=0,
+        description="running ejects that a worker keeps in memory; others are read again when something "
+        "wakes them (`docs/performance.md`)",
+    )
     metrics_address: Annotated[str | None, uses.WORKERS] = Field(
         default=None,
         pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pkgutil import iter_modules
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 
-import workflows
 from activities.errors import ActivityBoundary
 from contracts.names import DEPLOYMENT, TaskQueue
 from ejects.nexus_service import EjectHandler
@@ -25,20 +22,11 @@ DRAIN = timedelta(seconds=20)
 # How long a workflow task waits for the worker that knows the eject before any other may take it.
 STICKY = timedelta(seconds=2)
 
-# What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
+# What runs workflows here. The SDK's sandbox imports all their modules anew for each eject that is begun or
+# replayed: 40 ms of CPU, where the rest of a replay takes 10. What it refuses (clocks, randomness, I/O), it
+# refuses in the tests, which replay every recorded history in it too (tests/harness/replaying.py).
 WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
-
-# The SDK's sandbox imports anew, for every run in the cache, what is not passed through. Of ours that is the
-# module of each workflow; all others hold no state, and would cost ten times the memory and the time of all
-# else (docs/performance.md). Tests replay everything in the whole sandbox, so that it still finds what is
-# not deterministic.
-_DEFINED_IN = {kind.__module__ for kind in WORKFLOWS}
-_SHARED = (f"workflows.{found.name}" for found in iter_modules(workflows.__path__))
-RUNNER = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        *(name for name in _SHARED if name not in _DEFINED_IN)
-    )
-)
+RUNNER = UnsandboxedWorkflowRunner()
 
 
 def make_worker(
@@ -48,11 +36,14 @@ def make_worker(
     build_id: str | None = None,
     *,
     rate: float | None = None,
+    cached: int = 1000,
 ) -> Worker:
     """A worker of one queue; the first queue runs the workflow too, the last answers other namespaces.
 
     `rate` is how many attempts a second all workers of the queue together begin (serving/budgets.py).
     Temporal keeps to what the last poll of any of them said: one without a rate lifts it for all.
+
+    `cached` is how many ejects it keeps in memory (docs/performance.md).
 
     With a build id it gets work once an operator has made that version the current one (docs/operating.md).
     """
@@ -68,6 +59,7 @@ def make_worker(
         nexus_service_handlers=[EjectHandler()] if queue is TaskQueue.NEXUS else [],
         interceptors=[Observing(meter), ActivityBoundary()],
         graceful_shutdown_timeout=DRAIN,
+        max_cached_workflows=cached,
         max_task_queue_activities_per_second=rate,
         sticky_queue_schedule_to_start_timeout=STICKY,
     )

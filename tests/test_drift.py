@@ -13,7 +13,6 @@ from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowHandle
 from temporalio.testing import TimeSkipper
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 import starter
 from contracts.drift import DRIFT_SCHEDULE, DriftKind, Watch, WatchReport
@@ -26,7 +25,6 @@ from portal import custodian
 from runtime.development import ROOT, free_port
 from runtime.settings import WorkerRole
 from runtime.temporal import _runtime
-from serving import workers
 from serving.steps import activities_of, hosts_of
 from tests.harness.codecs import new_key, with_keys
 from tests.harness.portal import Customer
@@ -199,7 +197,6 @@ async def test_every_page_is_read_however_long_it_takes(
         ejected_by_hand(world, customer)
     monkeypatch.setattr(custodian, "PAGE", 1)
     monkeypatch.setattr(drift, "PAGES", 2)
-    monkeypatch.setattr(workers, "RUNNER", UnsandboxedWorkflowRunner())  # the other one reads its own copy
     async with serving(world):
         report = await looked(world)
     assert found(report).keys() == {customers[0].client_id, customers[4].client_id}
@@ -213,7 +210,6 @@ async def test_findings_are_bounded(unserved: World, monkeypatch: pytest.MonkeyP
     for _ in range(3):
         ejected_by_hand(world, world.sandbox.seed())
     monkeypatch.setattr(drift, "MOST", 2)
-    monkeypatch.setattr(workers, "RUNNER", UnsandboxedWorkflowRunner())
     async with serving(world):
         report = await looked(world)
     assert (report.found, len(report.findings), report.unsure) == (2, 2, 1)

@@ -1,6 +1,5 @@
 """Determinism: what is recorded of the workflow replays, and a fresh run gives the same commands."""
 
-import functools
 import json
 import os
 import re
@@ -9,15 +8,21 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from contracts.stages import End
-from serving import workers
 from tests.harness.changed import GUARDED, UNGUARDED
 from tests.harness.commands import commands_of
 from tests.harness.playing import recording
-from tests.harness.replaying import FOLDER, failure_of, must_equal, must_replay, read, recorded, scrubbed
+from tests.harness.replaying import (
+    FOLDER,
+    SANDBOX,
+    failure_of,
+    must_equal,
+    must_replay,
+    read,
+    recorded,
+    scrubbed,
+)
 from tests.harness.secrets import decoded
 from tests.harness.world import World, serving
 from tests.scenarios import SCENARIOS
@@ -40,9 +45,9 @@ def path_id(path: Path) -> str:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=path_id)
 async def test_every_recorded_history_replays(path: Path) -> None:
-    """With what the worker runs them with, and in the whole sandbox too."""
+    """With the workflows, the runner and the data converter that the worker has, and in the SDK's sandbox."""
     must_replay(path, await failure_of(path))
-    must_replay(path, await failure_of(path, runner=SandboxedWorkflowRunner()))
+    must_replay(path, await failure_of(path, runner=SANDBOX))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -108,9 +113,9 @@ async def test_what_names_the_machine_is_found_and_left_out(world: World) -> Non
     assert not MACHINE.search(json.dumps(scrubbed(history)))
 
 
-async def test_an_eject_without_any_cache(workerless: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_eject_without_any_cache(workerless: World) -> None:
     """Replayed from its beginning at every task, a whole eject ends right."""
-    monkeypatch.setattr(workers, "Worker", functools.partial(Worker, max_cached_workflows=0))
+    workerless.settings = workerless.settings.model_copy(update={"cached_ejects": 0})
     async with serving(workerless):
         handle, receipt = await workerless.leave(workerless.sandbox.seed())
     assert receipt.end is End.EJECTED

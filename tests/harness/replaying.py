@@ -9,6 +9,7 @@ from typing import Any
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from runtime.codec import EjectCodec
 from runtime.converter import data_converter
@@ -16,6 +17,9 @@ from runtime.development import ROOT
 from serving.workers import RUNNER, WORKFLOWS
 
 FOLDER = ROOT / "tests/histories"
+
+# Workers do without it for its cost; in here a clock, randomness or I/O in workflow code is refused.
+SANDBOX = SandboxedWorkflowRunner()
 
 HOW_TO_VERSION = """\
 The workflow's commands differ from those that are recorded; ejects that run now would meet the difference.
@@ -45,7 +49,7 @@ def read(path: Path) -> WorkflowHistory:
 
 
 def replayer(workflows: Sequence[type] = WORKFLOWS, runner: WorkflowRunner = RUNNER) -> Replayer:
-    """Replays with what runs workflows in `worker.py`, or with other workflows or another runner."""
+    """Replays with what runs workflows in `worker.py`, or with others in their place."""
     return Replayer(
         workflows=workflows, workflow_runner=runner, data_converter=data_converter(EjectCodec({}))
     )
@@ -56,8 +60,8 @@ async def failure_of(
 ) -> Exception | None:
     """What a replay of a recorded history comes to; None where it fits."""
     history = await asyncio.to_thread(read, path)
-    result = await replayer(workflows, runner).replay_workflow(history, raise_on_replay_failure=False)
-    return result.replay_failure
+    replaying = replayer(workflows, runner).replay_workflow(history, raise_on_replay_failure=False)
+    return (await replaying).replay_failure
 
 
 def must_replay(path: Path, failure: Exception | None) -> None:

@@ -265,6 +265,13 @@ async def serving(world: World, role: WorkerRole = WorkerRole.ALL) -> AsyncItera
         hosts = await stack.enter_async_context(hosts_of(settings))
         served = activities_of(role, settings, hosts)
         for queue, activities in served.items():
-            worker = make_worker(world.client, queue, activities, settings.build_id, rate=rates.get(queue))
+            worker = make_worker(
+                world.client,
+                queue,
+                activities,
+                settings.build_id,
+                rate=rates.get(queue),
+                cached=settings.cached_ejects,
+            )
             await stack.enter_async_context(worker)
         yield
