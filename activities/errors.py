@@ -51,10 +51,11 @@ class _Boundary(ActivityInboundInterceptor):
 
 
 async def _heartbeat() -> None:
-    # Bounded by the activity: its end cancels this task, and start-to-close bounds the activity.
+    # Bounded by the activity: its end cancels this task, and start-to-close bounds the activity. The first
+    # beat comes after the pause, because to have begun counts as one: most attempts end without any.
     while True:
-        activity.heartbeat()
         await asyncio.sleep(_HEARTBEAT_EVERY)
+        activity.heartbeat()
 
 
 def as_failure(error: StepError) -> ApplicationError:

@@ -1,5 +1,7 @@
 """Closing: withdraw what is ours, and write what remains."""
 
+import asyncio
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -25,16 +27,23 @@ class Closing:
         self._record = record
         self._steps = steps
 
-    async def withdraw(self, *, shrink: bool) -> None:
-        """Destroy our copies, and close Portal's window where it may be open.
+    async def withdraw(self, *, shrink: bool, left: bool = False) -> None:
+        """Destroy our copies, and what a client who has left had deposited; close a window that may be open.
 
         Our copies first, so that they do not wait for Portal. Both twice where an attempt was given up, which
-        may still act for a moment.
+        may still act for a moment. Where none was, nothing waits for anything: never so in an eject that an
+        earlier version began, because its results do not say it.
         """
+        again = shrink or not self._steps.settled
+        if left and not again:
+            await asyncio.gather(self._once(shrink=False), self._delete_deposit())
+            return
         await self._once(shrink=shrink)
-        if shrink or not self._steps.settled:
+        if again:
             await workflow.sleep(PURGE_AGAIN_AFTER, summary="for late writes, before the last look")
             await self._once(shrink=shrink)
+        if left:
+            await self._delete_deposit()
 
     async def _once(self, *, shrink: bool) -> None:
         record = self._record
@@ -45,11 +54,13 @@ class Closing:
                 lambda: ShrinkWindow(client_id=record.request.client_id, wallets=record.wallets),
             )
 
+    async def _delete_deposit(self) -> None:
+        client_id = self._record.request.client_id
+        await self._steps.run(DELETE_DEPOSIT, lambda: DeleteDeposit(client_id=client_id))
+
     async def conclude(self, end: End) -> Receipt:
-        """Delete the deposit of a client who has left, and write the receipt."""
+        """Write the receipt."""
         record = self._record
-        if end is End.EJECTED:
-            await self._steps.run(DELETE_DEPOSIT, lambda: DeleteDeposit(client_id=record.request.client_id))
         ended = workflow.now()
         await self._steps.run(
             WRITE_RECEIPT,

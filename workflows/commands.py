@@ -204,22 +204,23 @@ class Commands:
         self._show()
 
     def _show(self) -> None:
-        """Write the search attributes, all in one call, where one of them has changed."""
+        """Write the search attributes that have changed, all in one call."""
         self._tell()
         showing = (self._rules.standing(), self._window.closes)
         if self._shown == showing:
             return
-        if self._shown is None or self._shown[0] is not showing[0]:
+        shown, self._shown = self._shown, showing
+        if shown is None or shown[0] is not showing[0]:
             self._notifying.tell_of(showing[0])
-        self._shown = showing
         if self._standing is not showing[0]:
             moved(self._standing, showing[0], workflow.now() - self._since)
             self._standing, self._since = showing[0], workflow.now()
         values: list[SearchAttributeUpdate[Any]] = [
             attributes.STAGE.value_set(showing[0]),
             attributes.STAGE_SINCE.value_set(self._since),
-            attributes.CLIENT.value_set(self._record.request.client_id),
         ]
-        if self._window.closes:
+        if shown is None:  # a start by other hands than `starter` says nothing of it
+            values.append(attributes.CLIENT.value_set(self._record.request.client_id))
+        if self._window.closes and (shown is None or shown[1] != self._window.closes):
             values.append(attributes.WINDOW_CLOSES.value_set(self._window.closes))
         workflow.upsert_search_attributes(values)

@@ -286,7 +286,8 @@ class Eject(Commands):
         # A command may end an eject whose window is open, or was asked for and nobody heard.
         still_open = self._state.leaving is not None and self._window.closes is not None
         if end not in (End.REFUSED, End.ALREADY_EJECTED):  # those two ended before anything was written
-            await self._closing.withdraw(shrink=still_open or self._extension.unsure)
+            shrink = still_open or self._extension.unsure
+            await self._closing.withdraw(shrink=shrink, left=end is End.EJECTED)
         receipt = await self._closing.conclude(end)
         self._state.end = end
         self._show()
