@@ -3,18 +3,22 @@
 import asyncio
 import sys
 from abc import ABC, abstractmethod
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 
 from bench.bare import QUEUE, BareEject
+from bench.database import database
 from bench.serving import Orders
 from bench.stack import Portal, Seeded, deposit_plainly, plain_environment, temporal
-from runtime.development import line_of, process
+from runtime.codec import EjectCodec
+from runtime.converter import data_converter
+from runtime.development import ROOT, line_of, process
 
 
 class Engine(ABC):
@@ -23,11 +27,9 @@ class Engine(ABC):
     `processes` are those whose CPU time is told apart, by name, of `worker`, `server` and `sandbox`.
     """
 
-    name: ClassVar[str]
-
-    def __init__(self, portal: Portal, folder: Path) -> None:
-        self.portal, self.folder = portal, folder
-        self.processes: dict[str, int] = {"sandbox": portal.running.pid}
+    def __init__(self, portal: Portal, folder: Path, worker: Process) -> None:
+        self.folder, self.worker = folder, worker
+        self.processes = {"sandbox": portal.running.pid, "worker": worker.pid}
 
     async def deposit(self, clients: list[Seeded]) -> None:
         """What there must be before an eject starts; not measured."""
@@ -52,7 +54,10 @@ class Engine(ABC):
         return None, None
 
 
-Opening = AbstractAsyncContextManager[Engine]
+async def described(handle: WorkflowHandle[Any, Any]) -> tuple[int, int]:
+    """Events and bytes of a history as Temporal counts them."""
+    info = (await handle.describe()).raw_description.workflow_execution_info
+    return info.history_length, info.history_size_bytes
 
 
 async def connected(address: str) -> Client:
@@ -60,15 +65,15 @@ async def connected(address: str) -> Client:
     async with asyncio.timeout(60):
         while True:
             with suppress(RuntimeError):
-                return await Client.connect(address)
+                return await Client.connect(address, data_converter=data_converter(EjectCodec({})))
             await asyncio.sleep(0.1)
 
 
 class Bare(Engine):
     """Twenty lines of Temporal."""
 
-    def __init__(self, portal: Portal, folder: Path, client: Client) -> None:
-        super().__init__(portal, folder)
+    def __init__(self, client: Client, portal: Portal, folder: Path, worker: Process) -> None:
+        super().__init__(portal, folder, worker)
         self._client = client
         self._handles: dict[str, WorkflowHandle[BareEject, None]] = {}
 
@@ -92,10 +97,8 @@ class Bare(Engine):
         await handle.result()
 
     async def history(self, client: Seeded) -> tuple[int | None, int | None]:
-        """As Temporal describes it."""
-        described = await self._handles[client.client_id].describe()
-        info = described.raw_description.workflow_execution_info
-        return info.history_length, info.history_size_bytes
+        """As Temporal counts them."""
+        return await described(self._handles[client.client_id])
 
 
 # read, back up, two cipher texts, mark, two windows, two fetches
@@ -109,16 +112,16 @@ async def bare(portal: Portal, folder: Path, *, tuned: bool) -> AsyncIterator[En
         client = await connected(address)
         env = plain_environment(portal, folder) | {"TEMPORAL_ADDRESS": address}
         async with process(sys.executable, "-m", "bench.bare", env=env, log=folder / "worker.log") as worker:
-            engine = Bare(portal, folder, client)
-            engine.processes |= {"worker": worker.pid, "server": server.pid}
+            engine = Bare(client, portal, folder, worker)
+            engine.processes["server"] = server.pid
             yield engine
 
 
 class Ordered(Engine):
     """An engine that lives in its worker's process, which the driver gives orders."""
 
-    def __init__(self, portal: Portal, folder: Path, orders: Orders) -> None:
-        super().__init__(portal, folder)
+    def __init__(self, orders: Orders, portal: Portal, folder: Path, worker: Process) -> None:
+        super().__init__(portal, folder, worker)
         self._orders = orders
 
     async def begin(self, client: Seeded) -> None:
@@ -136,9 +139,27 @@ async def plain(portal: Portal, folder: Path) -> AsyncIterator[Engine]:
     env = plain_environment(portal, folder)
     async with process(sys.executable, "-m", "bench.plain", env=env, log=folder / "worker.log") as worker:
         orders = await Orders.connected(int(await line_of(worker)))
-        engine = Ordered(portal, folder, orders)
-        engine.processes["worker"] = worker.pid
         try:
-            yield engine
+            yield Ordered(orders, portal, folder, worker)
         finally:
             orders.close()
+
+
+DBOS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+
+
+@asynccontextmanager
+async def dbos(portal: Portal, folder: Path) -> AsyncIterator[Engine]:
+    """DBOS on a PostgreSQL of its own."""
+    async with database() as postgres:
+        env = plain_environment(portal, folder) | {"BENCH_DATABASE": postgres.url}
+        async with process(
+            str(DBOS_PYTHON), "-m", "bench.durable", env=env, log=folder / "worker.log"
+        ) as worker:
+            orders = await Orders.connected(int(await line_of(worker)))
+            engine = Ordered(orders, portal, folder, worker)
+            engine.processes["server"] = postgres.pid
+            try:
+                yield engine
+            finally:
+                orders.close()

@@ -73,8 +73,10 @@ def plain_environment(portal: Portal, folder: Path) -> dict[str, str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without settings of Eject's and Temporal's, and these."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EJECT_", "TEMPORAL_", "DBOS_"))}
+    """This process's environment without settings of the engines, and these."""
+    # Without compiled files, Temporal's sandbox would compile every workflow's source for each run of it.
+    others = ("EJECT_", "TEMPORAL_", "DBOS_", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
     return kept | more
 
 
