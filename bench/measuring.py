@@ -24,7 +24,7 @@ class Size:
     batch: int
 
 
-QUICK = Size(warm=20, idle=40, batch=250)
+QUICK = Size(warm=20, idle=30, batch=200)
 FULL = Size(warm=50, idle=200, batch=1000)
 
 
@@ -71,7 +71,10 @@ async def measure(opening: Opening, size: Size) -> Run:
                 if not working.done():
                     log = (folder / "worker.log").read_text()[-2000:]
                     raise RuntimeError(f"the worker has ended before the ejects:\n{log}")
-                return working.result()
+                run = working.result()
+                if (marked := await sandbox.ejected()) != len(clients):
+                    raise RuntimeError(f"Portal has {marked} of {len(clients)} clients as ejected")
+                return run
             finally:
                 working.cancel()
                 ending.cancel()

@@ -41,6 +41,12 @@ class Portal:
             made = [(await http.post("/_sandbox/seed", json={})).json() for _ in range(count)]
         return [Seeded(one["client_id"], one["client_api_key"], one["generate_response"]) for one in made]
 
+    async def ejected(self) -> int:
+        """How many clients have been marked."""
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as http:
+            found = await http.get("/_sandbox/journal", params={"effect": "completed"})
+        return len({entry["client_id"] for entry in found.raise_for_status().json()["entries"]})
+
 
 @asynccontextmanager
 async def portal(folder: Path) -> AsyncIterator[Portal]:

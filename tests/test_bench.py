@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench import __main__ as program
 from bench import beside, results
-from bench.engines import Engine
+from bench.engines import Engine, Ordered
 from bench.measuring import Size, measure
 from docs import performance
 
@@ -62,6 +62,14 @@ async def test_a_worker_that_ends_is_no_hang(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("bench.measuring._batch", lambda engine, _: _killed(engine))
     with pytest.raises(RuntimeError, match="the worker has ended"):
         await measure(opening, SMALL)
+
+
+@pytest.mark.bench
+async def test_an_eject_that_does_not_end_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portal is asked whom it has as ejected."""
+    monkeypatch.setattr(Ordered, "finish", Ordered.claim)
+    with pytest.raises(RuntimeError, match="0 of 5 clients as ejected"):
+        await measure(beside.ENGINES["asyncio"], SMALL)
 
 
 async def _killed(engine: Engine) -> None:
