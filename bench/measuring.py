@@ -3,10 +3,11 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.engines import Engine
 from bench.stack import Portal, Seeded, cpu_of, portal
@@ -57,28 +58,41 @@ def busy_loop() -> float:
 
 
 async def measure(opening: Opening, size: Size) -> Run:
-    """Bring an engine up on a sandbox of its own, and lead all these ejects through it."""
+    """Bring an engine up on a sandbox of its own, and lead all these ejects through it.
+
+    RuntimeError with what the processes logged where one of them ends, or an eject does not come to its end.
+    """
     loop = busy_loop()
     with tempfile.TemporaryDirectory(prefix="eject-bench-") as name:
         folder = Path(name)
-        async with portal(folder) as sandbox, opening(sandbox, folder) as engine:
-            clients = await sandbox.seed(size.warm + size.idle + size.batch)
-            await engine.deposit(clients)
-            working = asyncio.create_task(_measured(engine, clients, size, loop))
-            ending = asyncio.create_task(engine.worker.wait())
-            try:
-                await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
-                if not working.done():
-                    log = (folder / "worker.log").read_text()[-2000:]
-                    raise RuntimeError(f"the worker has ended before the ejects:\n{log}")
-                run = working.result()
+        try:
+            async with portal(folder) as sandbox, opening(sandbox, folder) as engine:
+                clients = await sandbox.seed(size.warm + size.idle + size.batch)
+                await engine.deposit(clients)
+                run = await _while_it_lives(engine, _measured(engine, clients, size, loop))
                 if (marked := await sandbox.ejected()) != len(clients):
                     raise RuntimeError(f"Portal has {marked} of {len(clients)} clients as ejected")
                 return run
-            finally:
-                working.cancel()
-                ending.cancel()
-                await asyncio.gather(working, ending, return_exceptions=True)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}{_logged(folder)}") from error
+
+
+def _logged(folder: Path) -> str:
+    return "".join(f"\n{log.name}: {log.read_text()[-2000:]}" for log in sorted(folder.glob("*.log")))
+
+
+async def _while_it_lives(engine: Engine, work: Coroutine[Any, Any, Run]) -> Run:
+    """What the work answers; RuntimeError where its worker ends before, which nobody would wait for."""
+    working, ending = asyncio.create_task(work), asyncio.create_task(engine.worker.wait())
+    try:
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise RuntimeError("the worker has ended before the ejects")
+        return working.result()
+    finally:
+        working.cancel()
+        ending.cancel()
+        await asyncio.gather(working, ending, return_exceptions=True)
 
 
 async def _measured(engine: Engine, clients: Sequence[Seeded], size: Size, loop: float) -> Run:
