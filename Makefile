@@ -2,8 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+BENCH_READY := .venv-bench/ready
 
-.PHONY: demo test chaos mass fuzz mutants test-node test-ui deploy production check format docs histories lock clean
+.PHONY: demo test chaos mass fuzz mutants test-node test-ui deploy production bench bench-full test-bench check format docs histories lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -39,6 +40,15 @@ mutants: $(READY) ## Break each promise in a copy of the tree: a test must go re
 	@$(BIN)/python -m tests.mutants
 	@$(BIN)/python -m docs.reliability
 
+test-bench: $(READY) $(BENCH_READY) ## Each engine of the bench leads a few ejects to their end.
+	@$(BIN)/python -m pytest -m bench -rs tests/test_bench.py
+
+bench: $(READY) $(BENCH_READY) ## Ours beside bare Temporal, DBOS and asyncio; the table, bench/results.json.
+	@$(BIN)/python -m bench
+
+bench-full: $(READY) $(BENCH_READY) ## More ejects of each, and what takes long.
+	@$(BIN)/python -m bench --full
+
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -56,6 +66,7 @@ docs: $(READY) ## What the pages take from the code.
 	@$(BIN)/python -m docs.settings
 	@$(BIN)/python -m docs.contradictions
 	@$(BIN)/python -m docs.reliability
+	@$(BIN)/python -m docs.performance
 
 # The lock files change only here; the set-up below installs nothing that they do not name by hash.
 lock:
@@ -65,6 +76,8 @@ lock:
 		pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
 		pyproject.toml --extra sandbox --extra device -c requirements/dev.txt -o requirements/sandbox.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header \
+		--group bench -c requirements/dev.txt -o requirements/bench.txt
 
 $(READY): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -73,5 +86,11 @@ $(READY): requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Apart from the others: DBOS brings much that nothing else here needs.
+$(BENCH_READY): requirements/bench.txt
+	@test -d .venv-bench || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .pytest_cache .mypy_cache .ruff_cache

@@ -106,6 +106,7 @@ def test_every_dependency_has_its_reason() -> None:
         *project["project"]["dependencies"],
         *(name for extra in project["project"]["optional-dependencies"].values() for name in extra),
         *project["dependency-groups"]["dev"],
+        *project["dependency-groups"]["bench"],
     ]
     names = {re.split(r"[<>=]", name)[0] for name in wanted}
     rows = re.findall(r"^\| ([^|]+) \| \S", (ROOT / "docs/dependencies.md").read_text(), re.M)
