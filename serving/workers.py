@@ -15,6 +15,7 @@ from ejects.nexus_service import EjectHandler
 from serving.observing import Observing, meter_of, show_from_nought
 from workflows.drift import DriftWatch
 from workflows.eject import Eject
+from workflows.mass_exit import MassExit
 from workflows.notice import EjectNotice
 
 # An attempt that is under way may finish within this after SIGTERM; others are tried again elsewhere.
@@ -24,7 +25,7 @@ DRAIN = timedelta(seconds=20)
 STICKY = timedelta(seconds=2)
 
 # What runs workflows here; histories are replayed with the very same (tests/harness/replaying.py).
-WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
+WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch, MassExit)
 RUNNER = SandboxedWorkflowRunner()
 
 
