@@ -265,8 +265,8 @@ def _mass_exit(writer: Writer) -> None:
     writer.lines += [
         "## Mass exit",
         "",
-        f"Workflow type `{MASS_WORKFLOW}`, workflow id `{mass_exit_id('')}` and its name. `starter.py mass-exit`",
-        "starts it, after it has written the list into the vault.",
+        f"Workflow type `{MASS_WORKFLOW}`, workflow id `{mass_exit_id('')}` and its name.",
+        "`starter.py mass-exit` starts it, after it has written the list into the vault.",
         "",
         "| message | argument | answer |",
         "| --- | --- | --- |",
