@@ -1,10 +1,14 @@
 """The mass exit: everybody on the list leaves or is told of, whatever happens on the way."""
 
 import asyncio
+import csv
+import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.client import Client
@@ -28,6 +32,7 @@ from ejects.mass_report import NOT_STARTED, ReportLine, report
 from runtime.development import process
 from tests.harness.replaying import replayer
 from tests.harness.world import PATIENCE, World, serving
+from tests.test_starter_cli import call, done, refused
 from tests.test_worker_process import settings_of
 
 OFTEN = timedelta(seconds=0.2)
@@ -189,3 +194,37 @@ async def test_a_list_that_was_changed_in_the_vault_starts_nobody(unserved: Worl
             await resume_mass_exit(world.client, "changed", OPS)
         await told(world.client, "changed", lambda status: status.started == 2)
         await cancel_mass_exit(world.client, "changed", OPS)
+
+
+async def test_a_mass_exit_by_command_line(world: World, tmp_path: Path) -> None:
+    """A wrong list starts nobody; a right one is started, paused, reported, mended and ended."""
+    customers = [world.sandbox.seed() for _ in range(2)]
+    rows = [f"{customer.client_id},{world.owner.identity.recipient}" for customer in customers]
+    file, name = tmp_path / "clients.csv", ("--name", "typed")
+    who = ("--by", "ops", "--why", "to see it")
+    words = ["mass-exit", str(file), *name, "--requested-by", "ada", "--reason", "we close down"]
+    file.write_text("\n".join(["client,recipient", *rows, rows[0]]))
+    wrong = "Nothing was started, because the list is wrong:\nline 4: client: the same as in line 2\n"
+    assert await call(world, *words, "--window", "P1D") == (2, "", wrong)
+    file.write_text("\n".join(["client,recipient", *rows]))
+    assert "Nothing was started: window: " in refused(await call(world, *words, "--window", "P9999D"), 2)
+    assert not [name for name in world.left_in_vault() if name.startswith("mass-exits/")]
+
+    assert "2 clients are to leave" in await done(world, *words, "--window", "P1D")
+    await told(world.client, "typed", lambda status: status.started == 2)
+    assert json.loads(await done(world, "mass-exit-pause", *name, *who))["paused"]["by"] == "ops"
+    for customer in customers:
+        await world.reach(starter.handle_of(world.client, customer.client_id), Stage.PARKED)
+        await world.deposit(customer)
+    lines = [*csv.DictReader((await done(world, "mass-exit-report", *name)).splitlines())]
+    assert [(line["client"], line["state"]) for line in lines] == [
+        (customer.client_id, Stage.PARKED) for customer in customers
+    ]
+    retried = json.loads(await done(world, *shlex.split(lines[0]["command"])[2:]))
+    assert retried["outcome"] == "done"
+    assert json.loads(await done(world, "mass-exit-cancel", *name, *who))["over"]
+    async with asyncio.timeout(PATIENCE):
+        await mass_handle_of(world.client, "typed").result()
+    code, out, shown = await call(world, "mass-exit-status", *name, "--watch")
+    assert (code, json.loads(out)["over"]) == (0, True)
+    assert "2 of 2 (100 %): 2 started" in shown
