@@ -15,6 +15,7 @@ from contracts.stages import End
 from serving import workers
 from tests.harness.changed import GUARDED, UNGUARDED
 from tests.harness.commands import commands_of
+from tests.harness.leaving import FOLDER as MASS_EXIT
 from tests.harness.playing import recording
 from tests.harness.replaying import FOLDER, failure_of, must_equal, must_replay, read, recorded, scrubbed
 from tests.harness.secrets import decoded
@@ -22,7 +23,7 @@ from tests.harness.world import World, serving
 from tests.scenarios import SCENARIOS
 
 HISTORIES = recorded()
-EJECTS = [path for path in HISTORIES if not path.stem.endswith("-notice")]
+EJECTS = [path for path in HISTORIES if not path.stem.endswith("-notice") and path.parent.name != MASS_EXIT]
 
 # Secrets are made at run time, so recorded ones can be found by their form only.
 SECRET_FORMS = re.compile(

@@ -141,7 +141,7 @@ class MassExit:
     async def _join(self, request: EjectRequest) -> None:
         """An eject of this client runs already: it is the one that was asked for, or a matter for people."""
         what = CompareRequest(request=request)
-        summary = f"Compare with the eject of {request.client_id} that runs already"
+        summary = "Compare with the eject that runs already"
         compared = await self._step(MassExitStep.compare_request, what, RequestCompared, summary)
         if compared is not None and not compared.differing:
             self._note(joined=self._progress.joined + 1)
