@@ -29,12 +29,13 @@ from tests.test_mass_eject import PUBLISHED, budgets, fullest_minutes
 from tests.test_mass_exit_bounds import MOST_EVENTS, lengths
 
 CLIENTS = int(os.environ.get("CLIENTS", "2000"))
-# This Portal's minute is three of our seconds; see test_mass_eject.py.
-FAST = 20
+# This Portal's minute is less than four of our seconds; see test_mass_eject.py. Its clock is hours ahead at the
+# end: nobody cancels here, because a window is closed by the workflow's own clock.
+FAST = 16
 BY = 61 / (60 / FAST + 1)
 NAME = "closing-down"
-# The troubles that are put in, and how many owners come, or stay.
-UNDEPOSITED, GONE, STUCK, PROVING, STAYING = 5, 5, 3, 20, 20
+# The troubles that are put in, and how many owners come.
+UNDEPOSITED, GONE, STUCK, PROVING = 5, 5, 3, 20
 # Only a hang reaches it.
 WITHIN = 1500
 OPS = Command(by="ops", why="to see that it stops")
@@ -114,7 +115,7 @@ async def started(world: World, customers: list[Customer], file: Path) -> None:
     """The list as a file, and the command."""
     rows = [f"{customer.client_id},{world.owner.identity.recipient}" for customer in customers]
     await asyncio.to_thread(file.write_text, "\n".join(["client,recipient", *rows]))
-    few = ("--at-once", str(CLIENTS // 8)) if CLIENTS < 1000 else ()
+    few = ("--at-once", str(CLIENTS // 4)) if CLIENTS < 1000 else ()
     words = (*few, "--window", "P7D", "--requested-by", "ada", "--reason", "the custodian closes down")
     told = await starter_of(world, "mass-exit", str(file), "--name", NAME, *words)
     assert told.startswith(f"{CLIENTS} clients are to leave")
@@ -158,10 +159,8 @@ async def test_two_thousand_clients_leave_through_pause_and_kills(tmp_path: Path
 
         for customer in customers[-PROVING:]:
             await world.prove(customer, world.proofs(await world.claim(customer)))
-        for customer in customers[-PROVING - STAYING : -PROVING]:
-            await world.cancel(customer)
-        await exit_.until(lambda told: told.waiting == awaited - PROVING - STAYING, "some have left")
-        for customer in customers[-PROVING - STAYING :]:
+        await exit_.until(lambda told: told.waiting == awaited - PROVING, "some have left")
+        for customer in customers[-PROVING:]:
             await starter.handle_of(world.client, customer.client_id).result()
 
         lines = [*csv.DictReader(io.StringIO(await starter_of(world, "mass-exit-report", "--name", NAME)))]
@@ -169,12 +168,11 @@ async def test_two_thousand_clients_leave_through_pause_and_kills(tmp_path: Path
         journal = world.sandbox.journal()
     assert [line["client"] for line in lines] == [customer.client_id for customer in customers]
     assert Counter(line["state"] for line in lines) == {
-        Stage.AWAITING_CLAIM: awaited - PROVING - STAYING,
+        Stage.AWAITING_CLAIM: awaited - PROVING,
         Stage.PARKED: UNDEPOSITED,
         Stage.CHECKING: STUCK,
         End.ALREADY_EJECTED: GONE,
         End.EJECTED: PROVING,
-        End.CANCELLED: STAYING,
     }
     assert [line["client"] for line in lines if line["command"]] == [
         customer.client_id for customer in customers[:UNDEPOSITED]
