@@ -20,6 +20,7 @@ from contracts.names import mass_exit_id, mass_page_name
 from contracts.request import EjectRequest
 from contracts.stages import End, Stage
 from device.identity import Identity
+from ejects import mass_look
 from ejects.mass_exit import (
     cancel_mass_exit,
     mass_handle_of,
@@ -173,6 +174,19 @@ async def test_it_ends_when_everybody_has(world: World) -> None:
         status = await mass_handle_of(world.client, "some").result()
     assert status.ended is not None
     assert status.ended.by == "Temporal"
+
+
+async def test_what_is_stuck_holds_up_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one place only, and a step that is tried again for ever in it: after a while it counts no more."""
+    monkeypatch.setattr(mass_look, "AT_WORK_FOR", timedelta(seconds=2))
+    customers = [world.sandbox.seed() for _ in range(3)]
+    stuck = customers[0].client_id
+    world.sandbox.fault("read_client", "status", times=100_000, status=503, client_id=stuck)
+    requests = [world.request(customer) for customer in customers]
+    await start_mass_exit(world.client, world.vault, "stuck", requests, at_once=1, look_every=OFTEN)
+    status = await told(world.client, "stuck", lambda status: status.stages.get(Stage.PARKED) == 2)
+    assert status.stages == {Stage.CHECKING: 1, Stage.PARKED: 2}
+    await cancel_mass_exit(world.client, "stuck", OPS)
 
 
 async def test_a_list_that_was_changed_in_the_vault_starts_nobody(unserved: World) -> None:

@@ -29,8 +29,8 @@ from tests.test_mass_eject import PUBLISHED, budgets, fullest_minutes
 from tests.test_mass_exit_bounds import MOST_EVENTS, lengths
 
 CLIENTS = int(os.environ.get("CLIENTS", "2000"))
-# This Portal's minute is less than four of our seconds; see test_mass_eject.py. Its clock is hours ahead at the
-# end: nobody cancels here, because a window is closed by the workflow's own clock.
+# This Portal's minute is less than four of our seconds; see test_mass_eject.py. Its clock is hours ahead at
+# the end: nobody cancels here, because a window is closed by the workflow's own clock.
 FAST = 16
 BY = 61 / (60 / FAST + 1)
 NAME = "closing-down"
