@@ -13,7 +13,6 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from activities.mass_exit import MassExitStep
     from contracts.base import Result, sentence
-    from contracts.commands import Command
     from contracts.mass import (
         MASS_WORKFLOW,
         MOST_TROUBLES,
@@ -23,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
         LookAtEjects,
         MassExitRequest,
         MassStatus,
-        Pause,
         ReadRequests,
         RequestCompared,
         RequestsRead,
@@ -32,7 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.names import WORKFLOW, TaskQueue, mass_exit_id
     from contracts.request import EjectRequest
 
-from workflows.mass_progress import markdown, started_now, status_of
+from workflows.mass_commands import MassCommands
+from workflows.mass_progress import started_now
 from workflows.policies import HEARTBEAT, PATIENT
 from workflows.refusing import refusal
 from workflows.starting import options_of
@@ -43,8 +42,6 @@ O = TypeVar("O", bound=Result)  # noqa: E741 (what comes out)
 _ATTEMPT = timedelta(minutes=2)
 # While nothing is to be started and nothing moves, looks become rarer by half, down to one in ten minutes.
 _RAREST = 20
-# Temporal's lists lag behind: one empty look may come before the last start is listed.
-_LOOKS_TO_BE_SURE = 2
 # Asks so often within one interval that Temporal's lists have room for others.
 _COUNTS = 100
 _OURSELVES = "the mass exit itself"
@@ -54,7 +51,7 @@ _NOTHING: MassExitRequest = None  # type: ignore[assignment]
 
 
 @workflow.defn(name=MASS_WORKFLOW, failure_exception_types=[ValidationError])
-class MassExit:
+class MassExit(MassCommands):
     """Starts ejects as its children, and looks at them until none runs; nothing that ends it touches them."""
 
     @workflow.init
@@ -174,10 +171,6 @@ class MassExit:
         return self._request.count - self._progress.next
 
     @property
-    def _over(self) -> bool:
-        return self._progress.ended is not None or self._progress.idle >= _LOOKS_TO_BE_SURE
-
-    @property
     def _long(self) -> bool:
         """Whether the history has become long enough to go on in a new run."""
         many = self._started_here >= self._request.starts_in_a_run
@@ -204,66 +197,3 @@ class MassExit:
         except ValidationError as error:
             self._pause(_OURSELVES, f"What a step answered has another form: {sentence(error)}")
         return None
-
-    @workflow.update(description="Start no more ejects until `resume`; those that run go on")
-    async def pause(self, command: Command) -> MassStatus:
-        """Pause, and answer where the mass exit is."""
-        self._pause(command.by, command.why)
-        return self._status()
-
-    @pause.validator
-    def _may_pause(self, command: Command) -> None:
-        self._require(command)
-        if paused := self._progress.paused:
-            raise refusal(f"It is paused already, by {paused.by}")
-
-    @workflow.update(description="Start ejects again, once the cause of the pause is mended")
-    async def resume(self, command: Command) -> MassStatus:
-        """Go on at once, and answer where the mass exit is."""
-        workflow.logger.info("mass_exit.resumed", extra={"by": command.by})
-        self._note(paused=None)
-        self._hurry = True
-        return self._status()
-
-    @resume.validator
-    def _may_resume(self, command: Command) -> None:
-        self._require(command)
-        if not self._progress.paused:
-            raise refusal("It is not paused")
-
-    @workflow.update(description="End the mass exit: start no more, watch no more; the ejects go on")
-    async def cancel(self, command: Command) -> MassStatus:
-        """End, and answer where the mass exit was."""
-        self._end(command.by, command.why)
-        return self._status()
-
-    @cancel.validator
-    def _may_cancel(self, command: Command) -> None:
-        self._require(command)
-
-    @workflow.query(description="Where the mass exit is")
-    def status(self) -> MassStatus:
-        """Counts by stage and end, who is in trouble, the rate, when all will be started."""
-        return self._status()
-
-    def _require(self, command: Command) -> None:
-        try:
-            Command.model_validate(command)
-        except ValidationError as error:
-            raise refusal(f"The command is wrong: {sentence(error)}") from None
-        if self._over:
-            raise refusal("The mass exit has ended")
-
-    def _pause(self, by: str, why: str) -> None:
-        self._note(paused=Pause(by=by, why=why, since=workflow.now()))
-
-    def _end(self, by: str, why: str) -> None:
-        if not self._over:
-            self._note(ended=Pause(by=by, why=why, since=workflow.now()))
-
-    def _note(self, **changes: Any) -> None:
-        self._progress = self._progress.model_copy(update=changes)
-        workflow.set_current_details(markdown(self._status()))
-
-    def _status(self) -> MassStatus:
-        return status_of(self._request, self._progress, workflow.now(), over=self._over)
