@@ -85,7 +85,7 @@ class MassExit(MassCommands):
         """Look, start as many as there is room for, rest."""
         while not self._over and not self._long:
             look = await self._look()
-            if look is not None and self._left and not self._progress.paused:
+            if look is not None:
                 await self._start(look.at_once - look.at_work)
             if not self._over:
                 await self._rest()
