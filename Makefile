@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 BENCH_READY := .venv-bench/ready
 
-.PHONY: demo test chaos mass fuzz mutants test-node test-ui deploy production bench bench-full test-bench check format docs histories lock clean
+.PHONY: demo test chaos mass mass-full fuzz mutants test-node test-ui deploy production bench bench-full test-bench check format docs histories lock clean
 
 demo: $(READY) ## Watch a wallet leave custody (KEEP=1 stays up afterwards).
 	@$(BIN)/python demo.py
@@ -16,8 +16,11 @@ chaos: $(READY) ## Everything at every place: every fault at every call, every d
 	@$(BIN)/python -m pytest -m chaos -n 4 --dist load
 	@$(BIN)/python -m docs.reliability
 
-mass: $(READY) ## 500 ejects at once, against Portal's published budgets.
-	@$(BIN)/python -m pytest -m mass tests/test_mass_eject.py
+mass: $(READY) ## 500 ejects at once, and a mass exit of 2,000 through kills, against Portal's published budgets.
+	@$(BIN)/python -m pytest -s -m mass tests/test_mass_eject.py tests/test_mass_exit_whole.py
+
+mass-full: $(READY) ## The histories of a mass exit of 100,000 stubs; CLIENTS=5000 for fewer.
+	@$(BIN)/python -m pytest -s -m mass tests/test_mass_exit_bounds.py
 
 SEED ?= 0
 fuzz: $(READY) ## More than 100,000 generated bundles and shares, and odd inputs of every other kind.

@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from commands.common import By, ClientId, InFile, Why, connected, show
 from commands.deciding import deciding
+from commands.mass_exit import leaving
 from commands.operating import operating
 from contracts.base import sentence
 from contracts.owner import Claim, Prove
@@ -25,6 +26,7 @@ from contracts.request import Backup, BackupMethod, EjectRequest, FetchAs, diges
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from ejects.deposits import deposit, deposit_api_key
+from ejects.mass_file import ListError
 from ejects.offline import offline
 from ejects.registering import register
 from ejects.resealing import Resealed, reseal
@@ -86,7 +88,7 @@ __all__ = [
 ]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for group in (deciding, operating, offline):
+for group in (deciding, operating, leaving, offline):
     app.add_typer(group)
 
 
@@ -216,6 +218,8 @@ def _ended(error: Exception) -> tuple[int, str]:
     match error:
         case NoAnswerError() | TemporalUnreachableError():
             code = 3
+        case ListError():
+            code = 2
         case EjectError():
             pass
         case SettingsError() | CodecError():

@@ -15,10 +15,12 @@ from temporalio.worker import (
 
 from contracts.drift import DRIFT_WORKFLOW
 from contracts.failures import RULES, Failure, StepError
+from contracts.mass import MASS_WORKFLOW
 from contracts.names import WORKFLOW
 from contracts.notices import NOTICE_WORKFLOW
 
 _FRAMES = 6
+_OURS = (WORKFLOW, NOTICE_WORKFLOW, DRIFT_WORKFLOW, MASS_WORKFLOW)
 _HEARTBEAT_EVERY = 1.0
 """Seconds; the SDK sends no more of them than the heartbeat timeout needs."""
 
@@ -33,7 +35,7 @@ class ActivityBoundary(Interceptor):
 
 class _Boundary(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
-        if activity.info().workflow_type not in (WORKFLOW, NOTICE_WORKFLOW, DRIFT_WORKFLOW):
+        if activity.info().workflow_type not in _OURS:
             # Temporal runs single activities too; ours mean something only as steps of an eject.
             raise ApplicationError("This step runs only inside an eject", type="Refused", non_retryable=True)
         beats = asyncio.create_task(_heartbeat()) if activity.info().heartbeat_timeout else None

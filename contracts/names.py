@@ -47,6 +47,21 @@ def workflow_id(client_id: str) -> str:
     return f"eject-{client_id}"
 
 
+def mass_exit_id(name: str) -> str:
+    """The workflow of a mass exit; no eject's id, which all begin with `eject-`."""
+    return f"mass-exit-{name}"
+
+
+def mass_list_name(name: str) -> str:
+    """How many requests the list of a mass exit has, and the digests of its pages."""
+    return f"mass-exits/{name}/list.json"
+
+
+def mass_page_name(name: str, number: int) -> str:
+    """One page of that list, from 0."""
+    return f"mass-exits/{name}/page-{number:06d}.json"
+
+
 def held_prefix(eject_id: str) -> str:
     """Where sealed files wait for the claim."""
     return f"held/{eject_id}/"

@@ -15,14 +15,19 @@ SAME = timedelta(seconds=1)
 
 async def receipts_of(vault: Vault, client_id: str) -> list[Receipt]:
     """A client's receipts, the oldest first; what is none is left to `verify-receipt`."""
+    return [receipt for _, receipt in await named_receipts_of(vault, client_id)]
+
+
+async def named_receipts_of(vault: Vault, client_id: str) -> list[tuple[str, Receipt]]:
+    """The same, each with its name in the vault."""
     found = []
     for name in await vault.names(f"receipts/{client_id}/"):
         written = await vault.read(name)
         try:
-            found.append(ReceiptFile.model_validate_json(written or b"").receipt)
+            found.append((name, ReceiptFile.model_validate_json(written or b"").receipt))
         except ValidationError:
             continue
-    return sorted(found, key=lambda receipt: receipt.times.ended)
+    return sorted(found, key=lambda named: named[1].times.ended)
 
 
 def says_ejected(receipt: Receipt, at: datetime, *ends: End) -> bool:

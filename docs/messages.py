@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from contracts.approvals import Approve, ApproveAnswer
 from contracts.base import Message
-from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
-from contracts.names import WORKFLOW, Role, TaskQueue, workflow_id
+from contracts.commands import Cancel, Command, Extend, Extended, Resolve, Taken
+from contracts.mass import MASS_WORKFLOW, MassStatus
+from contracts.names import WORKFLOW, Role, TaskQueue, mass_exit_id, workflow_id
 from contracts.nexus import CancelFor, ClaimFor, ProveFor, Whose
 from contracts.notices import DriftData, Notice, NoticeData, NoticeKind
 from contracts.owner import Claim, ClaimAnswer, Proof, Prove, ProveAnswer
@@ -208,6 +209,7 @@ def page() -> str:
         writer.message(answer, f"{answer.__name__}, the answer to `{name}`", sent=False)
     _nexus(writer)
     _notices(writer)
+    _mass_exit(writer)
     lines += ["## Parts of other messages", ""]
     writer.parts()
     return "\n".join(lines).rstrip() + "\n"
@@ -256,6 +258,23 @@ def _notices(writer: Writer) -> None:
     ]
     writer.message(NoticeData, "NoticeData, the `data`", sent=False)
     writer.message(DriftData, f"DriftData, the `data` of `eject.{NoticeKind.DRIFT}`", sent=False)
+
+
+def _mass_exit(writer: Writer) -> None:
+    command = f"`{example(Command(by='ops', why='Portal asked us to'))}`"
+    writer.lines += [
+        "## Mass exit",
+        "",
+        f"Workflow type `{MASS_WORKFLOW}`, workflow id `{mass_exit_id('')}` and its name.",
+        "`starter.py mass-exit` starts it, after it has written the list into the vault.",
+        "",
+        "| message | argument | answer |",
+        "| --- | --- | --- |",
+        "| the query `status`, and the result | none | MassStatus |",
+        *(f"| the update `{name}` | {command} | MassStatus |" for name in ("pause", "resume", "cancel")),
+        "",
+    ]
+    writer.message(MassStatus, "MassStatus, the answer", sent=False)
 
 
 if __name__ == "__main__":

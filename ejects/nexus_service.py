@@ -24,12 +24,12 @@ from ejects.service import (
     cancel,
     claim,
     joined,
-    options_of,
     prove,
     require_recipient,
     status,
 )
 from workflows.eject import Eject
+from workflows.starting import options_of
 
 T = TypeVar("T")
 

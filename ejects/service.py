@@ -14,10 +14,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -25,17 +22,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.approvals import Approve, ApproveAnswer
 from contracts.base import Message, Result
 from contracts.commands import Cancel, Extend, Extended, Resolve, Taken
-from contracts.names import Attribute, TaskQueue, workflow_id
+from contracts.names import Attribute, workflow_id
 from contracts.owner import Claim, ClaimAnswer, Prove, ProveAnswer
 from contracts.parks import Retry, RetryAnswer
 from contracts.receipt import Receipt, Status
 from contracts.request import EjectRequest, differing
-from contracts.sealing import fingerprint
 from contracts.stages import End, Stage
 from custody.sealing import is_recipient
 from ejects.visibility import Trying, described
-from workflows import attributes
 from workflows.eject import Eject
+from workflows.starting import options_of
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Result)
@@ -70,27 +66,10 @@ def require_recipient(request: EjectRequest) -> None:
         raise EjectError("The recipient is not an age public key: its checksum is wrong, copy it again")
 
 
-def options_of(request: EjectRequest) -> dict[str, Any]:
-    """With what every eject starts, whoever starts it."""
-    return {
-        "id": workflow_id(request.client_id),
-        "task_queue": TaskQueue.EJECT,
-        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        "search_attributes": TypedSearchAttributes(
-            [
-                SearchAttributePair(attributes.STAGE, Stage.CHECKING),
-                SearchAttributePair(attributes.CLIENT, request.client_id),
-            ]
-        ),
-        "static_summary": f"Client {request.client_id} leaves custody",
-        "static_details": f"Sealed to the recipient with the fingerprint {fingerprint(request.recipient)}",
-    }
-
-
 async def joined(client: Client, request: EjectRequest, run_id: str | None) -> EjectHandle:
     """The running eject of this client, where its request is the same; `EjectError` names what differs."""
     handle = client.get_workflow_handle_for(Eject.run, workflow_id(request.client_id), run_id=run_id)
-    if fields := differing(request, await _request_of(client, handle)):
+    if fields := differing(request, await request_of(client, handle)):
         raise EjectError(
             f"An eject of client {request.client_id} is running with another {', '.join(fields)}: "
             "start with the same to join it"
@@ -98,7 +77,8 @@ async def joined(client: Client, request: EjectRequest, run_id: str | None) -> E
     return handle
 
 
-async def _request_of(client: Client, handle: EjectHandle) -> EjectRequest:
+async def request_of(client: Client, handle: EjectHandle) -> EjectRequest:
+    """The request that an eject was started with."""
     async for event in handle.fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         (request,) = await client.data_converter.decode(list(payloads), [EjectRequest])

@@ -67,7 +67,7 @@ async def ejects(client: Client, stage: Stage | End | None = None) -> AsyncItera
             stage=values.get(attributes.STAGE) or "unknown",
             window_closes=values.get(attributes.WINDOW_CLOSES),
             started=info.start_time.ToDatetime(tzinfo=UTC),
-            run=_run(info),
+            run=run_of(info),
         )
 
 
@@ -126,7 +126,7 @@ async def described(client: Client, client_id: str) -> tuple[str, list[Trying]]:
         )
         for pending in answer.pending_activities
     ]
-    return _run(answer.workflow_execution_info), trying
+    return run_of(answer.workflow_execution_info), trying
 
 
 async def _trouble(client: Client, pending: PendingActivityInfo) -> str:
@@ -140,6 +140,7 @@ async def _trouble(client: Client, pending: PendingActivityInfo) -> str:
     return PendingActivityState.Name(pending.state).removeprefix("PENDING_ACTIVITY_STATE_").lower()
 
 
-def _run(info: WorkflowExecutionInfo) -> str:
+def run_of(info: WorkflowExecutionInfo) -> str:
+    """How Temporal calls the state of a run."""
     name = WorkflowExecutionStatus.DESCRIPTOR.values_by_number.get(info.status)
     return name.name.removeprefix("WORKFLOW_EXECUTION_STATUS_").lower() if name else f"state {info.status}"

@@ -17,6 +17,7 @@ class Program(StrEnum):
     SWEEP = "`starter.py sweep`"
     RESEAL = "`starter.py reseal`"
     RECONCILE = "`starter.py reconcile`"
+    MASS_EXIT = "`starter.py mass-exit`"
     CODEC_SERVER = "`codec_server.py`"
 
 
@@ -64,6 +65,7 @@ VAULT = Uses(
             Program.SWEEP,
             Program.RESEAL,
             Program.RECONCILE,
+            Program.MASS_EXIT,
         ),
         When.ALWAYS,
     )

@@ -98,3 +98,8 @@ def rates_of(role: WorkerRole, settings: Settings) -> dict[TaskQueue, float]:
         for budget, by_queue in most.items()
     )
     return {queue: often * ejects for queue, often in PER_EJECT.items()}
+
+
+def ejects_a_minute(role: WorkerRole, settings: Settings) -> float:
+    """How many usual ejects a minute pass Portal's budgets."""
+    return rates_of(role, settings)[TaskQueue.CUSTODIAN] * 60 / PER_EJECT[TaskQueue.CUSTODIAN]

@@ -14,6 +14,7 @@ from activities.complete import CompleteStep
 from activities.confirm_backup import ConfirmBackupStep
 from activities.enable_eject import EnableEjectStep
 from activities.fetch_shares import FetchSharesStep
+from activities.mass_exit import MassExitStep
 from activities.read_cipher_texts import ReadCipherTextsStep
 from activities.release import ReleaseStep
 from activities.restore_backup import RestoreBackupStep
@@ -24,6 +25,7 @@ from activities.watch_drift import WatchDriftStep
 from contracts.names import TaskQueue
 from custody.chain import Receipts
 from custody.deposits import Deposits
+from ejects.mass_look import compare, look
 from ejects.visibility import stage_of
 from portal.client import Clients
 from portal.custodian import CustodianApi
@@ -31,6 +33,7 @@ from portal.hosts import Hosts, open_hosts
 from portal.profiles import PROFILES
 from runtime.fitting import fit
 from runtime.settings import ClientCredential, Settings, WorkerRole
+from serving.budgets import ejects_a_minute
 from serving.fitting import identities_of, receipt_key_of, vault_of, webhooks_of
 
 
@@ -66,6 +69,7 @@ def activities_of(
             watching.look_again,
         ]
         queues[TaskQueue.SESSION] = [fetching.fetch_shares_as_client]
+        leaving = MassExitStep(vault, look, compare, ejects_a_minute(role, settings))
         queues[TaskQueue.EJECT] = [
             # What ejects have asked for before these steps got queues of their own.
             *queues[TaskQueue.CUSTODIAN],
@@ -76,6 +80,9 @@ def activities_of(
             verify,
             VerifyApprovalStep(settings.approvers).verify_approval,
             watching.report_drift,
+            leaving.look_at_ejects,
+            leaving.read_requests,
+            leaving.compare_request,
             *notices_of(settings, hosts.portal),
         ]
         queues[TaskQueue.NEXUS] = []

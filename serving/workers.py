@@ -14,6 +14,7 @@ from ejects.nexus_service import EjectHandler
 from serving.observing import Observing, meter_of, show_from_nought
 from workflows.drift import DriftWatch
 from workflows.eject import Eject
+from workflows.mass_exit import MassExit
 from workflows.notice import EjectNotice
 
 # An attempt that is under way may finish within this after SIGTERM; others are tried again elsewhere.
@@ -25,7 +26,7 @@ STICKY = timedelta(seconds=2)
 # What runs workflows here. The SDK's sandbox imports all their modules anew for each eject that is begun or
 # replayed: 40 ms of CPU, where the rest of a replay takes 10. What it refuses (clocks, randomness, I/O), it
 # refuses in the tests, which replay every recorded history in it too (tests/harness/replaying.py).
-WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch)
+WORKFLOWS: tuple[type, ...] = (Eject, EjectNotice, DriftWatch, MassExit)
 RUNNER = UnsandboxedWorkflowRunner()
 
 

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from contracts.stages import End
 from tests.harness.changed import GUARDED, UNGUARDED
 from tests.harness.commands import commands_of
+from tests.harness.leaving import FOLDER as MASS_EXIT
 from tests.harness.playing import recording
 from tests.harness.replaying import (
     FOLDER,
@@ -28,7 +29,7 @@ from tests.harness.world import World, serving
 from tests.scenarios import SCENARIOS
 
 HISTORIES = recorded()
-EJECTS = [path for path in HISTORIES if not path.stem.endswith("-notice")]
+EJECTS = [path for path in HISTORIES if not path.stem.endswith("-notice") and path.parent.name != MASS_EXIT]
 
 # Secrets are made at run time, so recorded ones can be found by their form only.
 SECRET_FORMS = re.compile(

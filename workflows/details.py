@@ -48,7 +48,7 @@ def markdown(status: Status) -> str:
         lines.append(f"- wallet `{wallet.id}` ({wallet.curve}{proven}): {places or f'`{wallet.address}`'}")
     for approved in status.approvals:
         how = "signed" if approved.signed else "asserted"
-        lines.append(f"- approved by {_plain(approved.by)} ({how}) at {_time(approved.at)}")
+        lines.append(f"- approved by {plain(approved.by)} ({how}) at {_time(approved.at)}")
     return "\n\n".join(lines)
 
 
@@ -63,6 +63,6 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
     """A person's words without what Markdown would read as form."""
     return "".join(letter for letter in words if letter.isalnum() or letter in " .-'@")

@@ -28,8 +28,10 @@ ACCESSES: Mapping[str, tuple[str, ...]] = {
 """What each step reaches for, in the order of its first time; a test holds it against a recorded run."""
 
 
-WATCHES = frozenset(("watch_page", "look_again", "report_drift"))
-"""The steps of the drift watch: they change nothing, and a look that died is begun anew by its schedule."""
+WATCHES = frozenset(
+    ("watch_page", "look_again", "report_drift", "look_at_ejects", "read_requests", "compare_request")
+)
+"""The steps of the drift watch and of the mass exit: they change nothing, and are simply made again."""
 
 
 class Process(StrEnum):

@@ -29,13 +29,13 @@ from device.backups import OwnersBackup
 from device.identity import Identity
 from device.opening import OpenedWallet, open_bundle
 from device.proving import prove
-from ejects.service import options_of
 from runtime.settings import Settings, WorkerRole
 from serving.budgets import rates_of
 from serving.steps import activities_of, hosts_of
 from serving.workers import make_worker
 from tests.harness.portal import Customer, Sandbox
 from workflows.eject import Eject
+from workflows.starting import options_of
 
 # Calls a minute; the sandbox has no budgets unless told.
 PLENTY = 1_000_000

@@ -19,6 +19,8 @@ from temporalio.client import WorkflowHistory
 
 from tests.harness import temporal
 from tests.harness.commands import commands_of
+from tests.harness.leaving import FOLDER as MASS_EXIT
+from tests.harness.leaving import leaving
 from tests.harness.playing import Recording, recording
 from tests.harness.replaying import FOLDER, scrubbed
 from tests.scenarios import SCENARIOS
@@ -38,6 +40,8 @@ async def record() -> list[Recording]:
     for name in SCENARIOS:
         with tempfile.TemporaryDirectory() as folder:
             made.append(await recording(name, client, Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        made.append(Recording(await leaving(client, Path(folder))))
     return made
 
 
@@ -51,10 +55,13 @@ def main(keep: Annotated[str, typer.Option(help="A folder for what is recorded n
         made = asyncio.run(record())
     finally:
         end()
-    for path in [*FOLDER.glob("*.json"), *FOLDER.glob("*.txt")]:
+    for path in [*FOLDER.glob("*.*"), *(FOLDER / MASS_EXIT).glob("*.*")]:
+        if path.suffix not in (".json", ".txt"):
+            continue
         if keep:
-            (FOLDER / keep).mkdir(exist_ok=True)
-            path.rename(FOLDER / keep / path.name)
+            kept = FOLDER / keep / path.relative_to(FOLDER)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(kept)
         else:
             path.unlink()
     histories = {name: history for one in made for name, history in one.histories.items()}

@@ -26,8 +26,11 @@ PLACES = {
     "released custodian": names.released_name(EJECT, Role.CUSTODIAN, WALLET),
     "receipt": names.receipt_name(CLIENT, EJECT),
     "entry": names.chain_name(1),
+    "list": names.mass_list_name("all"),
+    "page": names.mass_page_name("all", 0),
 }
 DEPOSITS, RELEASED = ("shares", "api key"), ("released client", "released custodian")
+LISTS = ("list", "page")
 # What each may do where: list, read, write, delete. The workers list everything: to one that may not, S3
 # calls a missing file forbidden. Names hold ids that Temporal shows them anyway.
 ALLOWED: dict[str, dict[str, str]] = {
@@ -38,6 +41,7 @@ ALLOWED: dict[str, dict[str, str]] = {
         **dict.fromkeys(RELEASED, "lrwd"),
         "receipt": "lrw",
         "entry": "lrw",
+        **dict.fromkeys(LISTS, "lr"),
     },
     "client": {
         **dict.fromkeys(PLACES, "l"),
@@ -48,6 +52,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "depositor": dict.fromkeys(DEPOSITS, "w"),
     "sweeper": {**dict.fromkeys(DEPOSITS, "l"), **dict.fromkeys(("backup", "half", *RELEASED), "ld")},
     "auditor": {"receipt": "lr", "entry": "lr"},
+    "mass-exit": {**dict.fromkeys(LISTS, "rw"), "receipt": "lr"},
 }
 
 
@@ -143,7 +148,7 @@ def _lists(*prefixes: str) -> list[Do]:
 # What the steps and commands of each do; a create reads what it finds.
 NEEDED: dict[str, list[Do]] = {
     "custodian": [
-        *_reads("backup"),
+        *_reads("backup", *LISTS),
         *_creates("half", *RELEASED, "receipt", "entry"),
         lambda vault: vault.probe(names.custodian_half_name("probe-1", "probe")),
         *_removes(names.held_prefix(EJECT), names.released_prefix(EJECT)),
@@ -166,6 +171,11 @@ NEEDED: dict[str, list[Do]] = {
     "auditor": [
         *_lists("receipts/", "chain/"),
         *_reads("receipt", "entry"),
+    ],
+    "mass-exit": [
+        *_creates(*LISTS),
+        *_lists("receipts/"),
+        *_reads("receipt", *LISTS),
     ],
 }
 
