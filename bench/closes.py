@@ -32,7 +32,7 @@ from runtime.development import line_of
 # The windows are opened as fast as a first part of them was, or slower by this, before the moment comes.
 _SLOWER = 1.25
 # Between the last window's opening and the close, to put the worker that is measured in its place.
-_BEFORE = 20.0
+_BEFORE = 12.0
 
 
 def chosen(count: int, rate: float) -> datetime:

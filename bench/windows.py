@@ -221,7 +221,7 @@ async def measure(here: Ground, given: argparse.Namespace) -> dict[str, Any]:
     say("  worker and server are killed")
     figures["after_kill"] = await killed(full, [*ids, first, *warm, *real]) | {"counted_before": running}
     say(f"  {figures['after_kill']}")
-    figures["led"] = await led(full, ids, real)
+    figures["led"] = await led(full, ids, [*warm, *real])
     say(f"  {figures['led']}")
     figures["worker"]["peak_after_kill_mb"] = full.worker.memory()["peak_mb"]
     figures["server"]["peak_after_kill_mb"] = full.server.program.memory()["peak_mb"]
