@@ -86,16 +86,18 @@ class Program:
 
 
 class Server:
-    """A development server on a database file."""
+    """A development server, on a database file or, where it need not survive, in its own memory."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, on_disk: bool) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.database = folder / f"{name}.db"
         command = [temporal_cli(), "server", "start-dev", "--headless", "--port", str(port)]
-        command += ["--log-level", "error", "--db-filename", str(self.database)]
-        for pragma in _PRAGMAS:
-            command += ["--sqlite-pragma", pragma]
+        command += ["--log-level", "error"]
+        if on_disk:
+            command += ["--db-filename", str(self.database)]
+            for pragma in _PRAGMAS:
+                command += ["--sqlite-pragma", pragma]
         for setting in (*SERVER_SETTINGS, "frontend.namespaceRPS.visibility=5000"):
             command += ["--dynamic-config-value", setting]
         for key in attributes.ALL:
@@ -165,9 +167,9 @@ class Ground:
         self.stack.push_async_callback(program.end)
         return program
 
-    async def server(self, name: str) -> tuple[Server, Client]:
+    async def server(self, name: str, *, on_disk: bool = True) -> tuple[Server, Client]:
         """A started server that ends with the run."""
-        server = Server(self.folder, name)
+        server = Server(self.folder, name, on_disk=on_disk)
         self.own(server.program)
         return server, await server.start()
 

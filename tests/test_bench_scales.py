@@ -16,7 +16,7 @@ from contracts.stages import End
 async def test_none_of_five_closes_is_missed(tmp_path: Path) -> None:
     """Each expires with its receipt and its files destroyed; a receipt that is gone is missed."""
     async with ground() as here:
-        server, client = await here.server("closes")
+        server, client = await here.server("closes", on_disk=False)
         beside = await closes.bare(here, server, client, 5, 100)
         measured = await closes.ours(here, server, client, 5, 100)
         assert beside["closed"] == measured["closed"] == 5
