@@ -91,7 +91,8 @@ async def open_windows(
     place = ground.folder / f"example-{vault}.json"
     command = [sys.executable, "-m", "bench.opened", "--example", str(place)]
     command += ["--closes", closes] if closes else []
-    worker = Program(tuple(command), ground.folder / f"opened-{vault}.log", ground.environment(server, vault))
+    env = ground.environment(server, vault)
+    worker = ground.own(Program(tuple(command), ground.folder / f"opened-{vault}.log", env))
     await worker.start()
     assert worker.running is not None, "it was started"  # noqa: S101
     await line_of(worker.running)
