@@ -22,7 +22,7 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 
 import starter
-from bench.scaling import PATIENCE, Ground, Program, Server, say
+from bench.scaling import PATIENCE, Ground, NotReadyError, Program, Server, say
 from contracts.names import Attribute, Role, TaskQueue, held_prefix
 from contracts.stages import Stage
 from runtime.development import line_of
@@ -32,10 +32,6 @@ from workflows import policies
 
 # So many are on their way to the open window at once, far fewer than a worker keeps in memory.
 _UNDER_WAY = 100
-
-
-class NotReadyError(Exception):
-    """The run cannot go on; the text says what to do."""
 
 
 async def example(ground: Ground, server: Server, client: Client, vault: str) -> str:

@@ -41,6 +41,10 @@ PATIENCE = 60.0
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
+class NotReadyError(Exception):
+    """The run cannot go on; the text says what to do."""
+
+
 @dataclass
 class Program:
     """A process that can be killed and started again with the same files."""
@@ -257,6 +261,9 @@ def main(bench: Callable[[], Awaitable[int]]) -> None:
 
     try:
         code = asyncio.run(run())
+    except NotReadyError as error:
+        say(str(error))
+        code = 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = 130
     leave(code)

@@ -19,8 +19,8 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError
 
 import starter
-from bench.opened import NotReadyError, example, open_windows
-from bench.scaling import PATIENCE, Ground, Program, Server, ground, keep, main, say
+from bench.opened import example, open_windows
+from bench.scaling import PATIENCE, Ground, NotReadyError, Program, Server, ground, keep, main, say
 from contracts.commands import Cancel
 from contracts.names import Attribute, released_prefix
 from contracts.owner import Claim, ClaimAnswer
