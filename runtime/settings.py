@@ -154,8 +154,7 @@ class Settings(BaseSettings):
     cached_ejects: Annotated[int, uses.CUSTODIANS] = Field(
         default=1000,
         ge=0,
-        description="running ejects that a worker keeps in memory; others are read again when something "
-        "wakes them (`docs/performance.md`)",
+        description="running ejects that a worker keeps in memory; what wakes another reads it again",
     )
     metrics_address: Annotated[str | None, uses.WORKERS] = Field(
         default=None,

@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client
 
 from contracts.stages import End
-from tests.harness.changed import GUARDED, UNGUARDED
+from tests.harness.changed import CLOCKED, GUARDED, UNGUARDED
 from tests.harness.commands import commands_of
 from tests.harness.leaving import FOLDER as MASS_EXIT
 from tests.harness.playing import recording
@@ -66,6 +66,13 @@ async def test_the_gate_tells_a_guarded_change_from_an_unguarded_one(path: Path)
     with pytest.raises(AssertionError, match=r"(?s)TMPRL1100.*workflow\.patched\(.*make histories KEEP="):
         must_replay(path, failure)
     assert await failure_of(path, GUARDED) is None
+
+
+async def test_a_clock_in_the_workflow_is_found_in_the_sandbox() -> None:
+    """It fits every history, so that a worker would take it; the SDK's sandbox refuses it by name."""
+    path = FOLDER / "ejected.json"
+    assert await failure_of(path, CLOCKED) is None
+    assert "datetime.datetime.now" in str(await failure_of(path, CLOCKED, SANDBOX))
 
 
 def test_another_order_of_commands_says_how_to_version() -> None:

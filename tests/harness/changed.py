@@ -1,6 +1,6 @@
-"""The workflow as a later version might have it, with one more timer at its very beginning."""
+"""The workflow as a later version might have it: with one more timer at its very beginning, or a clock."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -54,5 +54,21 @@ class Guarded(Eject):
         await super()._check()
 
 
+@workflow.defn(name=WORKFLOW, failure_exception_types=[ValidationError])
+class Clocked(Eject):
+    """Changed as it must not be: what it reads is another time in every replay."""
+
+    @workflow.init
+    def __init__(self, request: EjectRequest = _NOTHING) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: EjectRequest = _NOTHING) -> Receipt:
+        """As before, whatever the clock says."""
+        datetime.now(UTC)
+        return await super().run(request)
+
+
 UNGUARDED: tuple[type, ...] = (Unguarded, EjectNotice)
 GUARDED: tuple[type, ...] = (Guarded, EjectNotice)
+CLOCKED: tuple[type, ...] = (Clocked, EjectNotice)
