@@ -88,6 +88,8 @@ async def bring_up(closing: AsyncExitStack, folder: Path) -> Running:
         "EJECT_CLIENT_IDENTITY": (folder / "client-role.key").read_text(),
         "EJECT_RECEIPT_KEY": (folder / "receipts.pem").read_text(),
         # Of the sandbox, which has none.
+        # There is somebody who watches.
+        "EJECT_STAGE_SHOWN_AFTER": "PT0S",
         **{f"EJECT_BUDGET_{name}": "1000000" for name in ("CUSTODIAN", "CLIENT", "ENCLAVE")},
     }
     client = await connected()

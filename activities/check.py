@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -22,6 +23,7 @@ class CheckStep:
     custodian: CustodianApi
     guards: Guards = field(default_factory=Guards)
     notices: bool = False
+    shown_after: timedelta = timedelta(0)
 
     @activity.defn(name="check")
     async def check(self, what: Check) -> Checked:
@@ -35,7 +37,9 @@ class CheckStep:
             if error.failure is not Failure.NOT_FOUND:
                 raise
             problems.append(f"Portal does not know client {what.client_id}: check the id and the environment")
-            return Checked(problems=tuple(problems), guards=guards, notices=self.notices)
+            return Checked(
+                problems=tuple(problems), guards=guards, notices=self.notices, shown_after=self.shown_after
+            )
         require_client(client, what.client_id)
         wallets = wallets_of(client)
         if client.ejected_at is None:
@@ -46,6 +50,7 @@ class CheckStep:
             ejected_at=client.ejected_at,
             guards=guards,
             notices=self.notices,
+            shown_after=self.shown_after,
             completed=completed_of(client),
         )
 

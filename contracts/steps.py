@@ -33,7 +33,7 @@ class Checked(Result):
 
     `guards` is what this eject has to keep: the settings' demands, or the request's where it asks for more;
     `notices` whether there is anybody to tell; `completed` has, by wallet, the backup share pairs that Portal
-    calls completed.
+    calls completed. `shown_after` is how long a step lasts before Temporal's lists show its stage.
     """
 
     wallets: tuple[Wallet, ...] = ()
@@ -41,6 +41,7 @@ class Checked(Result):
     ejected_at: Moment | None = None
     guards: Guards = Guards()
     notices: bool = False
+    shown_after: timedelta = timedelta(0)
     completed: CompletedPairs = Field(default_factory=dict)
 
 

@@ -156,6 +156,13 @@ class Settings(BaseSettings):
         ge=0,
         description="running ejects that a worker keeps in memory; what wakes another reads it again",
     )
+    stage_shown_after: Annotated[timedelta, uses.CUSTODIANS] = Field(
+        default=timedelta(seconds=2),
+        ge=timedelta(0),
+        le=timedelta(minutes=1),
+        description="how long a step lasts before Temporal's lists show its stage, as `PT2S`; a stage at "
+        "which an eject rests is shown at once",
+    )
     metrics_address: Annotated[str | None, uses.WORKERS] = Field(
         default=None,
         pattern=r"^[0-9a-fA-F.:\[\]]+:[0-9]{1,5}$",

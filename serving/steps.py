@@ -61,7 +61,12 @@ def activities_of(
         fetching = FetchSharesStep(portal, vault, Clients(hosts.portal, hosts.enclave, portal.mint_session))
         watching = WatchDriftStep(portal, vault, stage_of, notices=settings.notify_url is not None)
         queues[TaskQueue.CUSTODIAN] = [
-            CheckStep(portal, settings.guards, notices=settings.notify_url is not None).check,
+            CheckStep(
+                portal,
+                settings.guards,
+                notices=settings.notify_url is not None,
+                shown_after=settings.stage_shown_after,
+            ).check,
             EnableEjectStep(portal).enable_eject,
             fetching.fetch_shares,
             ShrinkWindowStep(portal).shrink_window,

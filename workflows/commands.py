@@ -2,11 +2,9 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -19,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.receipt import Status
     from contracts.stages import End, Stage
 
-from workflows import attributes
 from workflows.approving import Approving
 from workflows.details import markdown
 from workflows.extension import Extension
@@ -31,6 +28,7 @@ from workflows.policies import ANSWERS_WITHIN
 from workflows.record import Record
 from workflows.refusing import refusal
 from workflows.rules import Rules, State
+from workflows.showing import Showing
 from workflows.window import Window
 
 
@@ -54,7 +52,7 @@ class Commands:
     _extension: Extension
     _notifying: Notifying
     _rules: Rules
-    _shown: tuple[Stage | End, datetime | None] | None
+    _showing: Showing
     _standing: Stage | End
     _since: datetime
 
@@ -204,23 +202,11 @@ class Commands:
         self._show()
 
     def _show(self) -> None:
-        """Write the search attributes that have changed, all in one call."""
+        """Tell where the eject is, wherever that is shown."""
         self._tell()
-        showing = (self._rules.standing(), self._window.closes)
-        if self._shown == showing:
-            return
-        shown, self._shown = self._shown, showing
-        if shown is None or shown[0] is not showing[0]:
-            self._notifying.tell_of(showing[0])
-        if self._standing is not showing[0]:
-            moved(self._standing, showing[0], workflow.now() - self._since)
-            self._standing, self._since = showing[0], workflow.now()
-        values: list[SearchAttributeUpdate[Any]] = [
-            attributes.STAGE.value_set(showing[0]),
-            attributes.STAGE_SINCE.value_set(self._since),
-        ]
-        if shown is None:  # a start by other hands than `starter` says nothing of it
-            values.append(attributes.CLIENT.value_set(self._record.request.client_id))
-        if self._window.closes and (shown is None or shown[1] != self._window.closes):
-            values.append(attributes.WINDOW_CLOSES.value_set(self._window.closes))
-        workflow.upsert_search_attributes(values)
+        stage = self._rules.standing()
+        if self._standing is not stage:
+            self._notifying.tell_of(stage)
+            moved(self._standing, stage, workflow.now() - self._since)
+            self._standing, self._since = stage, workflow.now()
+        self._showing.show(stage, self._since)

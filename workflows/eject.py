@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.request import EjectRequest
     from contracts.stages import End, Stage
 
-from workflows import attributes, policies
+from workflows import policies
 from workflows.approving import Approving
 from workflows.closing import Closing
 from workflows.commands import Commands
@@ -26,6 +26,7 @@ from workflows.parking import Parking, Turn
 from workflows.record import Record
 from workflows.refusing import refusal
 from workflows.rules import Rules, State
+from workflows.showing import Showing
 from workflows.window import Window
 
 
@@ -67,9 +68,7 @@ class Eject(Commands):
         self._rules = Rules(
             self._state, self._steps, self._approving, self._window, self._handover, self._extension
         )
-        # `starter` gives the first stage with the start; a plain start gives none.
-        given = workflow.info().typed_search_attributes.get(attributes.STAGE)
-        self._shown = (Stage.CHECKING, None) if given == Stage.CHECKING else None
+        self._showing = Showing(self._record, self._window)
 
     @workflow.run
     async def run(self, request: EjectRequest = _NOTHING) -> Receipt:
@@ -131,6 +130,7 @@ class Eject(Commands):
         self._record.reasons = found.problems
         self._record.ejected_at = found.ejected_at
         self._record.notices = found.notices
+        self._record.shown_after = found.shown_after
         if self._record.approved is None:  # what was agreed to is not changed by later settings
             self._record.guards = found.guards
         if found.ejected_at:

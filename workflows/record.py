@@ -1,6 +1,6 @@
 """What an eject has come to know, and the receipt made of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -25,6 +25,7 @@ class Record:
         self.digest = digest_of(request)
         self.guards = Guards()
         self.notices = False
+        self.shown_after = timedelta(0)
         self.approvals: list[Approved] = []
         self.approved: datetime | None = None
         self.cooling_off_until: datetime | None = None

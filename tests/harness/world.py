@@ -95,6 +95,7 @@ class World:
             "EJECT_BUDGET_CUSTODIAN": str(settings.budget_custodian),
             "EJECT_BUDGET_CLIENT": str(settings.budget_client),
             "EJECT_BUDGET_ENCLAVE": str(settings.budget_enclave),
+            "EJECT_STAGE_SHOWN_AFTER": f"PT{settings.stage_shown_after.total_seconds()}S",
         } | ({"EJECT_CODEC_KEYS": settings.codec_keys.get_secret_value()} if settings.codec_keys else {})
 
     async def deposit(self, customer: Customer) -> None:
@@ -252,6 +253,8 @@ def make_world(client: Client, sandbox: Sandbox, folder: Path) -> World:
         budget_custodian=PLENTY,
         budget_client=PLENTY,
         budget_enclave=PLENTY,
+        # Tests follow ejects by the stages that are shown.
+        stage_shown_after=timedelta(0),
     )
     return World(client, sandbox, settings, vault, Owner(folder / "owner"), receipt_key)
 
