@@ -110,7 +110,10 @@ async def trying(client: Client, client_id: str) -> list[Trying]:
 
 
 async def stages(handle: EjectHandle) -> AsyncIterator[Stage | End]:
-    """Every stage that an eject enters, from its start to its end, as it happens and none left out."""
+    """Every stage that is shown of an eject, from its start to its end, as it happens.
+
+    A step that is over in a moment is not shown (EJECT_STAGE_SHOWN_AFTER); where an eject rests is.
+    """
     yield Stage.CHECKING
     last: str = Stage.CHECKING
     async for event in handle.fetch_history_events(wait_new_event=True):

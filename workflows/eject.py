@@ -82,6 +82,7 @@ class Eject(Commands):
         closing = asyncio.create_task(self._close(road))
         await self._through(closing.done)
         await self._through(workflow.all_handlers_finished)
+        self._notifying.hand_over()
         await self._through(self._notifying.started)
         return closing.result()
 

@@ -26,15 +26,22 @@ class EjectNotice:
     @workflow.run
     async def run(self, notice: Notice) -> None:
         """Send it until the receiver has taken it."""
-        await workflow.execute_activity_method(
-            SendNoticeStep.send_notice,
-            notice,
-            task_queue=TaskQueue.EJECT,
-            summary=f"Tell of {notice.kind}",
-            start_to_close_timeout=_ATTEMPT,
-            schedule_to_close_timeout=GIVEN_UP_AFTER,
-            retry_policy=_PATIENT,
-        )
+        await send_notice(notice)
+
+
+async def send_notice(notice: Notice) -> None:
+    """Send a notice until the receiver has taken it; `ActivityError` when it never does."""
+    await workflow.execute_activity_method(
+        SendNoticeStep.send_notice,
+        notice,
+        task_queue=TaskQueue.EJECT,
+        summary=f"Tell of {notice.kind}",
+        start_to_close_timeout=_ATTEMPT,
+        schedule_to_close_timeout=GIVEN_UP_AFTER,
+        retry_policy=_PATIENT,
+        # Whoever ends meanwhile leaves it to a workflow of its own.
+        cancellation_type=workflow.ActivityCancellationType.ABANDON,
+    )
 
 
 async def start_notice(notice: Notice, summary: str) -> None:

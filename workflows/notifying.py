@@ -1,16 +1,21 @@
-"""Telling of what happens, through children that nobody waits for."""
+"""Telling of what happens, beside all that the eject does.
+
+The eject sends a notice itself, which costs its history less than a child; what is not taken by its end, and
+the end itself, goes on as a workflow of its own, because an eject waits for no receiver.
+"""
 
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from contracts.notices import Notice, NoticeData, NoticeKind
     from contracts.receipt import Status
     from contracts.stages import End, Stage
-    from workflows.notice import start_notice
+    from workflows.notice import send_notice, start_notice
 
 from workflows.record import Record
 from workflows.window import Window
@@ -34,6 +39,7 @@ class Notifying:
         self._count = 0
         self._warned = False
         self._starting: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], Notice] = {}
 
     def tell_of(self, standing: Stage | End) -> None:
         """Tell of a stage that somebody should know of."""
@@ -45,13 +51,34 @@ class Notifying:
             return
         self._count += 1
         notice = self._notice(kind)
+        # Ejects that began with an earlier version send everything by children.
+        if isinstance(kind, End) or not workflow.patched("notices-by-the-eject"):
+            self._start(notice)
+            return
+        sending = asyncio.create_task(self._send(notice))
+        self._sending[sending] = notice
+        sending.add_done_callback(lambda done: self._sending.pop(done, None))
+
+    async def _send(self, notice: Notice) -> None:
+        try:
+            await send_notice(notice)
+        except ActivityError:
+            workflow.logger.warning("eject.notice_given_up", extra={"notice": notice.kind})
+
+    def _start(self, notice: Notice) -> None:
         told = start_notice(notice, f"Client {self._record.request.client_id}: {notice.kind}")
         starting = asyncio.create_task(told)
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
 
+    def hand_over(self) -> None:
+        """Leave what nobody has taken yet to workflows that outlive us; a receiver may hear it twice."""
+        for sending, notice in list(self._sending.items()):
+            sending.cancel()
+            self._start(notice)
+
     def started(self) -> bool:
-        """Whether every notice is a workflow of its own by now, which then outlives the eject."""
+        """Whether every notice that is left is a workflow of its own by now."""
         return not self._starting
 
     async def warn(self) -> None:

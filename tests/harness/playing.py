@@ -56,7 +56,7 @@ async def histories_of(name: str, play: Play) -> dict[str, WorkflowHistory]:
     """Those of the eject and, where somebody was told, of the first notice."""
     histories = {name: await play.handle.fetch_history()}
     if play.receiver.taken:
-        notice = play.world.client.get_workflow_handle(f"eject-notice-{min(play.receiver.taken)}")
+        notice = play.world.client.get_workflow_handle(f"eject-notice-{max(play.receiver.taken)}")
         await notice.result()
         histories[f"{name}-notice"] = await notice.fetch_history()
     return histories
