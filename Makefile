@@ -49,8 +49,10 @@ test-bench: $(READY) $(BENCH_READY) ## Each engine of the bench leads a few ejec
 bench: $(READY) $(BENCH_READY) ## Ours beside bare Temporal, DBOS and asyncio; the table, bench/results.json.
 	@$(BIN)/python -m bench
 
-bench-full: $(READY) $(BENCH_READY) ## More ejects of each, and what takes long.
+bench-full: $(READY) $(BENCH_READY) ## More ejects of each; ten thousand windows; ten thousand closes.
 	@$(BIN)/python -m bench --full
+	@$(BIN)/python -m bench.windows
+	@$(BIN)/python -m bench.closes
 
 check: $(READY) ## Format, lint and strict types.
 	@$(BIN)/ruff format --check .

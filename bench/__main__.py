@@ -8,13 +8,12 @@ from types import ModuleType
 
 from rich.console import Console
 
-from bench import beside
+from bench import beside, growth
 from bench.results import keep, kept
 from runtime.process import leave
 
 # Each has `async run(console, *, full)`, which answers sections of the results, and `show(results, console)`.
-QUICK: tuple[ModuleType, ...] = (beside,)
-ONLY_FULL: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (growth, beside)
 
 
 async def measured(modules: tuple[ModuleType, ...], console: Console, *, full: bool) -> None:
@@ -29,13 +28,13 @@ async def until_ended(console: Console, *, full: bool) -> None:
     me = asyncio.current_task()
     assert me is not None, "a coroutine runs in a task"  # noqa: S101
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    await measured((*QUICK, *ONLY_FULL) if full else QUICK, console, full=full)
+    await measured(MODULES, console, full=full)
 
 
 def main() -> int:
     """Read the arguments, and measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="more of everything, and what takes long")
+    parser.add_argument("--full", action="store_true", help="more of everything")
     full = parser.parse_args().full
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:

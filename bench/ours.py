@@ -30,7 +30,7 @@ class Ours(Engine):
 
     def __init__(self, client: Client, recipient: str, portal: Portal, folder: Path, worker: Process) -> None:
         super().__init__(portal, folder, worker)
-        self._client, self._recipient = client, recipient
+        self.client, self._recipient = client, recipient
         self._vault = Vault((folder / "vault").as_uri())
         self._owner = Identity.generate()
         self._handles: dict[str, starter.EjectHandle] = {}
@@ -46,6 +46,11 @@ class Ours(Engine):
 
     async def begin(self, client: Seeded) -> None:
         """Followed by the events of its history, as they come."""
+        await self.start(client)
+        await self.until(client, Stage.AWAITING_CLAIM)
+
+    async def start(self, client: Seeded) -> None:
+        """Ask for it."""
         request = EjectRequest(
             client_id=client.client_id,
             recipient=self._owner.recipient,
@@ -53,16 +58,19 @@ class Ours(Engine):
             requested_by="bench",
             reason="is measured",
         )
-        handle = self._handles[client.client_id] = await starter.start(self._client, request)
-        async for stage in starter.stages(handle):
-            if stage is Stage.AWAITING_CLAIM:
+        self._handles[client.client_id] = await starter.start(self.client, request)
+
+    async def until(self, client: Seeded, reached: Stage) -> None:
+        """Follow it until it comes to a stage."""
+        async for stage in starter.stages(self._handles[client.client_id]):
+            if stage is reached:
                 return
         raise RuntimeError("it ended before the owner's part")
 
     async def claim(self, client: Seeded) -> None:
         """The files are released."""
         claim = Claim(claimed_by="bench")
-        self._claims[client.client_id] = await starter.claim(self._client, client.client_id, claim)
+        self._claims[client.client_id] = await starter.claim(self.client, client.client_id, claim)
 
     async def prove(self, client: Seeded) -> None:
         """The device opens the copy of the released files, rebuilds the keys, signs the challenges."""
@@ -73,7 +81,7 @@ class Ours(Engine):
     async def finish(self, client: Seeded) -> None:
         """Hand the proofs in, wait for the receipt."""
         proofs = self._proofs.pop(client.client_id)
-        await starter.prove(self._client, client.client_id, proofs)
+        await starter.prove(self.client, client.client_id, proofs)
         receipt = await self._handles[client.client_id].result()
         if receipt.end is not End.EJECTED:
             raise RuntimeError(f"it ended {receipt.end}")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.scaling import RESULTS
@@ -67,8 +67,17 @@ def closes(found: Mapping[str, Any]) -> str:
     return f"{shown}\n\nRatio {found['ratio']}; {wrong}."
 
 
+SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"windows": windows, "closes": closes}
+
+
+def kept() -> dict[str, Any]:
+    """What the last runs have come to; empty where nothing was measured yet."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
 if __name__ == "__main__":
-    kept = json.loads(RESULTS.read_text())
-    for show in (windows, closes):
-        if show.__name__ in kept:
-            sys.stdout.write(f"{show(kept[show.__name__])}\n\n")
+    found = kept()
+    for name, show in SECTIONS.items():
+        if name in found:
+            sys.stdout.write(f"{show(found[name])}\n\n")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -20,7 +21,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Seeded:
-    """A client with two wallets, as the sandbox has made it."""
+    """A client as the sandbox has made it."""
 
     client_id: str
     api_key: str
@@ -35,11 +36,16 @@ class Portal:
     url: str
     custodian_key: str
 
-    async def seed(self, count: int) -> list[Seeded]:
-        """New clients."""
+    async def seed(self, count: int, **shape: Any) -> list[Seeded]:
+        """New clients with both wallets, or of another shape as `POST /_sandbox/seed` takes it."""
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as http:
-            made = [(await http.post("/_sandbox/seed", json={})).json() for _ in range(count)]
+            made = [(await http.post("/_sandbox/seed", json=shape)).json() for _ in range(count)]
         return [Seeded(one["client_id"], one["client_api_key"], one["generate_response"]) for one in made]
+
+    async def fault(self, **fault: Any) -> None:
+        """Have calls fail, as `POST /_sandbox/faults` takes it."""
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as http:
+            (await http.post("/_sandbox/faults", json=fault)).raise_for_status()
 
     async def ejected(self) -> int:
         """How many clients have been marked."""

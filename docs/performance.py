@@ -1,10 +1,11 @@
-"""Makes `docs/performance.md` from `bench/results.json`: `make docs`."""
+"""Writes the figures of `bench/*.json` into `docs/performance.md`: `make docs`."""
 
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import scaled
 from bench.results import kept
 
 PAGE = Path(__file__).with_name("performance.md")
@@ -16,34 +17,9 @@ NAMES = {
     "asyncio": "asyncio, nothing durable (the floor)",
 }
 
-_ENGINES = (
-    """*Eject*: `worker.py --role all` as it is: it seals, reads before it writes, verifies the proofs, signs
-    the receipt. Budgets lifted, the client's own API key deposited, a vault of files, each forced to disk, no
-    codec, no notices.""",
-    """*Bare Temporal*: what a team would otherwise write (`bench/bare.py`): a workflow of twenty lines, one
-    activity for each of Portal's calls, those for the two wallets side by side. Nothing is sealed, checked or
-    withdrawn; shares lie in plain files. Once on the server as the demo and our tests run it, as Eject is
-    here, and once as it comes.""",
-    """*DBOS*: the same calls as steps (`bench/durable.py`), started inside its worker's process, so that no
-    queue is polled, and woken by LISTEN/NOTIFY. PostgreSQL is not made to wait for its disk, because
-    Temporal's server keeps its state in memory here.""",
-    "*asyncio*: the same calls alone. What dies is lost.",
-)
-
 
 def _said(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False) + "\n"
-
-
-def _item(text: str) -> str:
-    return textwrap.fill(
-        " ".join(text.split()),
-        120,
-        initial_indent="- ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _row(*cells: object) -> str:
@@ -52,38 +28,6 @@ def _row(*cells: object) -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
-
-
-def _head() -> Iterator[str]:
-    yield "# Performance: what an eject costs\n"
-    yield _said(
-        """Every figure here was written by the last `make bench` or `make bench-full`
-        (`bench/results.json`), and a test holds the page against it. They are of one small machine, where
-        driver, worker, server and a Portal of our own share the processors: read the relations, and measure
-        again on yours."""
-    )
-
-
-def _beside(results: dict[str, Any]) -> Iterator[str]:
-    yield "## Beside other engines\n"
-    yield _said(
-        """One eject of a client with two wallets and a fresh backup, to the mark at Portal, as each engine
-        does it. `make bench` runs them in turns on a sandbox, a server and a worker that are new for each
-        turn, and shows the medians of the turns."""
-    )
-    yield from map(_item, _ENGINES)
-    yield ""
-    yield from _table(results)
-    yield _said(
-        """*ejects/s*: with 50 at a time; the owner's device, which no engine is, computes when nothing
-        else is measured. *idle*: one at a time, from the start until the owner can claim, and from the proof
-        until the eject has ended; the claim between is not in it. *CPU*: of the worker, of the server (or
-        PostgreSQL), of the sandbox and of the driver, which follows every eject in the same way: by the
-        events of its history, where there is one. *sandbox*: how busy its one core was; near 100 % it would
-        be the sandbox that is measured."""
-    )
-    yield from _ratios(results)
-    yield from _machine(results["machine"])
 
 
 def _table(results: dict[str, Any]) -> Iterator[str]:
@@ -130,10 +74,31 @@ def _machine(machine: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def page() -> str:
-    """The whole page."""
-    return "\n".join((*_head(), *_beside(kept())))
+def _engines(results: dict[str, Any]) -> Iterator[str]:
+    yield from _table(results)
+    yield from _ratios(results)
+    yield from _machine(results["machine"])
+
+
+def _growth(results: dict[str, Any]) -> Iterator[str]:
+    yield _row("an eject with", "events", "bytes of history")
+    yield _row(*["---"] * 3)
+    for name, one in results["growth"].items():
+        yield _row(name, one["events"], _figure(one["history_bytes"]))
+    yield ""
+
+
+def page(text: str) -> str:
+    """The page with its figures made anew, each block between its own marks."""
+    results, scales = kept(), scaled.kept()
+    blocks = {"engines": "\n".join(_engines(results)), "growth": "\n".join(_growth(results))}
+    blocks |= {name: show(scales[name]) + "\n" for name, show in scaled.SECTIONS.items() if name in scales}
+    for name, block in blocks.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{block}{end}{rest.partition(end)[2]}"
+    return text
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    PAGE.write_text(page(PAGE.read_text()))
