@@ -21,6 +21,10 @@ Case = Callable[[Ours, Portal], Awaitable[Seeded]]
 
 async def _led(engine: Ours, client: Seeded) -> Seeded:
     await engine.begin(client)
+    return await _rest(engine, client)
+
+
+async def _rest(engine: Ours, client: Seeded) -> Seeded:
     await engine.claim(client)
     await engine.prove(client)
     await engine.finish(client)
@@ -47,10 +51,7 @@ async def _parked(engine: Ours, where: Portal) -> Seeded:
     await engine.deposit([client])
     await starter.retry(engine.client, client.client_id, Retry(park=1, by="bench", why="deposited"))
     await engine.until(client, Stage.AWAITING_CLAIM)
-    await engine.claim(client)
-    await engine.prove(client)
-    await engine.finish(client)
-    return client
+    return await _rest(engine, client)
 
 
 async def _extended(engine: Ours, where: Portal) -> Seeded:
@@ -59,10 +60,7 @@ async def _extended(engine: Ours, where: Portal) -> Seeded:
     await engine.begin(client)
     command = Extend(window=timedelta(days=2), by="bench", why="travels")
     await starter.extend(engine.client, client.client_id, command)
-    await engine.claim(client)
-    await engine.prove(client)
-    await engine.finish(client)
-    return client
+    return await _rest(engine, client)
 
 
 async def _claimed_twice(engine: Ours, where: Portal) -> Seeded:
@@ -71,13 +69,6 @@ async def _claimed_twice(engine: Ours, where: Portal) -> Seeded:
     await engine.begin(client)
     await engine.claim(client)
     return await _rest(engine, client)
-
-
-async def _rest(engine: Ours, client: Seeded) -> Seeded:
-    await engine.claim(client)
-    await engine.prove(client)
-    await engine.finish(client)
-    return client
 
 
 CASES: Mapping[str, Case] = {

@@ -1,6 +1,5 @@
 """Start, watch and command a mass exit: what a service or a person does with a connected Temporal client."""
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -8,13 +7,9 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.commands import Command
 from contracts.failures import StepError
@@ -23,7 +18,7 @@ from contracts.names import TaskQueue, mass_exit_id
 from contracts.request import EjectRequest
 from custody.mass_lists import write_list
 from custody.vault import Vault
-from ejects.service import ANSWERS_WITHIN, EjectError, NoAnswerError
+from ejects.service import EjectError, answered
 from ejects.visibility import describe, run_of
 from workflows.mass_exit import MassExit
 
@@ -115,17 +110,4 @@ async def _update(client: Client, name: str, update: str, command: Command) -> M
 
 
 async def _answered(name: str, asking: Coroutine[Any, Any, T]) -> T:
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
-            return await asking
-    except WorkflowUpdateFailedError as error:
-        told = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
-        raise EjectError(told) from None
-    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError):
-        raise NoAnswerError(_SILENT) from None
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise EjectError(f"No mass exit {name} is running") from None
-        if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            raise NoAnswerError(_SILENT) from None
-        raise
+    return await answered(asking, silent=_SILENT, missing=f"No mass exit {name} is running")

@@ -178,7 +178,18 @@ async def _update(
 
 
 async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:
-    """Await an answer of a client's eject, every failure as one sentence."""
+    return await answered(
+        asking,
+        silent="The eject does not answer: see that a worker runs, then try again",
+        missing=f"No eject of client {client_id} is running: see `starter.py list`",
+    )
+
+
+async def answered(asking: Coroutine[Any, Any, T], *, silent: str, missing: str) -> T:
+    """Await a running workflow's answer, every failure as one sentence.
+
+    `silent` is for one that nobody serves, `missing` for one that does not run.
+    """
     try:
         # Not `rpc_timeout`: it bounds one call, and an update without a worker is asked for anew for ever.
         async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
@@ -187,10 +198,10 @@ async def _answered(client_id: str, asking: Coroutine[Any, Any, T]) -> T:
         told = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
         raise EjectError(told) from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowQueryFailedError):
-        raise NoAnswerError("The eject does not answer: see that a worker runs, then try again") from None
+        raise NoAnswerError(silent) from None
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise EjectError(f"No eject of client {client_id} is running: see `starter.py list`") from None
+            raise EjectError(missing) from None
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            raise NoAnswerError("The eject does not answer: see that a worker runs, then try again") from None
+            raise NoAnswerError(silent) from None
         raise

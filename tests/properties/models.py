@@ -8,6 +8,7 @@ import pkgutil
 import types
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from math import ceil
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
@@ -69,7 +70,7 @@ def _values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: 
     if origin is Annotated:
         return _values(inner[0], [*inner[1:], *metadata])
     if origin in (Union, types.UnionType):
-        return st.one_of(*(_values(one, []) for one in inner))
+        return st.one_of(*(_values(one, metadata if one in (int, str) else []) for one in inner))
     if origin is Literal:
         return st.sampled_from(inner)
     if origin is tuple and inner[1:] == (...,):
@@ -90,9 +91,11 @@ def _values(kind: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:  # noqa: 
     if kind is datetime:
         return st.datetimes(timezones=st.just(UTC))
     if kind is timedelta:
-        limits = {type(one): one for one in metadata}
-        least, most = (limits[Ge].ge, limits[Le].le) if limits else (timedelta(0), timedelta(days=90))
-        return _durations(least, most)
+        limits: dict[Any, Any] = {type(one): one for one in metadata}
+        least = limits[Ge].ge if Ge in limits else timedelta(0)
+        return _durations(least, limits[Le].le if Le in limits else timedelta(days=90))
+    if kind is float:
+        return st.floats(0, 1e6)
     if kind in (bool, type(None)):
         return st.sampled_from([True, False]) if kind is bool else st.none()
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -118,5 +121,5 @@ def _texts(metadata: list[Any]) -> st.SearchStrategy[str]:
 
 
 def _durations(least: timedelta, most: timedelta) -> st.SearchStrategy[timedelta]:
-    seconds = st.integers(int(least.total_seconds()), int(most.total_seconds()))
+    seconds = st.integers(ceil(least.total_seconds()), int(most.total_seconds()))
     return seconds.map(lambda number: timedelta(seconds=number)) | st.timedeltas(least, most)
