@@ -92,7 +92,9 @@ def page(text: str) -> str:
     """The page with its figures made anew, each block between its own marks."""
     results, scales = kept(), scaled.kept()
     blocks = {"engines": "\n".join(_engines(results)), "growth": "\n".join(_growth(results))}
-    blocks |= {name: show(scales[name]) + "\n" for name, show in scaled.SECTIONS.items() if name in scales}
+    for name, show in scaled.SECTIONS.items():
+        unknown = f"Not measured at this size yet: `python -m bench.{name}`."
+        blocks[name] = f"{show(scales[name]) if name in scales else unknown}\n"
     for name, block in blocks.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         before, _, rest = text.partition(begin)

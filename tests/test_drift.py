@@ -29,6 +29,7 @@ from serving.steps import activities_of, hosts_of
 from tests.harness.codecs import new_key, with_keys
 from tests.harness.portal import Customer
 from tests.harness.receiver import Receiver
+from tests.harness.temporal import skip_to_the_end
 from tests.harness.world import PATIENCE, World, serving
 from workflows import drift
 from workflows.drift import DriftWatch
@@ -50,7 +51,7 @@ async def begun(world: World, since: datetime = LONG_AGO) -> Look:
 async def ended(world: World, look: Look) -> WatchReport:
     """What a look comes to, its pauses skipped."""
     async with asyncio.timeout(PATIENCE):
-        await TimeSkipper(world.client).fast_forward(look)
+        await skip_to_the_end(world.client, look)
         return await look.result()
 
 

@@ -1,18 +1,16 @@
 """A service is told of what happens, signed and once; a dead receiver delays nothing and misses nothing."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
-from temporalio.service import RPCError
-from temporalio.testing import TimeSkipper
 
 import starter
 from contracts.approvals import Approve
 from contracts.stages import End, Stage
 from tests.harness.receiver import Receiver
 from tests.harness.secrets import leaks, secrets_of
+from tests.harness.temporal import skip_to_the_end
 from tests.harness.world import World, serving
 
 DAY = timedelta(days=1)
@@ -87,8 +85,7 @@ async def test_a_dead_receiver_delays_nothing_and_hears_the_last_notice_later(
         async with receiver.listening():
             for number in (1, 2):
                 notice = world.client.get_workflow_handle(f"eject-notice-{receipt.eject_id}-{number}")
-                with suppress(RPCError):  # it may be through already
-                    await TimeSkipper(world.client).fast_forward(notice)
+                await skip_to_the_end(world.client, notice)
             await receiver.until("shares_ready", "ejected")
 
 

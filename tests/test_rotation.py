@@ -31,6 +31,7 @@ from tests.harness.codecs import new_key, with_keys
 from tests.harness.portal import Customer
 from tests.harness.processes import environment, run
 from tests.harness.receiver import Receiver
+from tests.harness.temporal import skip_to_the_end
 from tests.harness.world import World, serving
 from tests.test_providers import behind
 
@@ -254,5 +255,5 @@ async def test_the_secret_of_notices(workerless: World) -> None:
                 await receiver.changed.wait_for(lambda: bool(receiver.refused))
         async with serving(with_settings(world, notify_secret=new)):
             notice = world.client.get_workflow_handle(f"eject-notice-{receipt.eject_id}-3")
-            await TimeSkipper(world.client).fast_forward(notice)
+            await skip_to_the_end(world.client, notice)
             await receiver.until("approval_needed", "shares_ready", "ejected")

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHistory
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 import starter
@@ -35,6 +34,7 @@ from serving.budgets import rates_of
 from serving.steps import activities_of, hosts_of
 from serving.workers import make_worker
 from tests.harness.portal import Customer, Sandbox
+from tests.harness.temporal import skip_to_the_end
 from workflows.eject import Eject
 from workflows.starting import options_of
 
@@ -158,8 +158,7 @@ class World:
     async def end(self, handle: starter.EjectHandle) -> Receipt:
         """Skip whatever time an eject still waits for, and answer its receipt."""
         async with asyncio.timeout(PATIENCE):
-            with suppress(RPCError):  # it may be through already, with nothing left to skip
-                await TimeSkipper(self.client).fast_forward(handle)
+            await skip_to_the_end(self.client, handle)
             return await handle.result()
 
     async def claim(self, customer: Customer) -> ClaimAnswer:

@@ -7,12 +7,11 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio.testing import TimeSkipper
-
 from contracts.drift import Watch
 from contracts.failures import Failure
 from contracts.names import TaskQueue
 from contracts.stages import End, Stage
+from tests.harness.temporal import skip_to_the_end
 from tests.planted.place import APPROVERS
 from tests.planted.scenario import scenario
 from tests.planted.scene import DAY, Scene
@@ -171,7 +170,7 @@ async def watched_for_drift(scene: Scene) -> None:
         id=f"drift-watch-{scene.customer.client_id}",
         task_queue=TaskQueue.EJECT,
     )
-    await TimeSkipper(client).fast_forward(look)
+    await skip_to_the_end(client, look)
     assert (await look.result()).seen > 0
     scene.place.workflows.add((client.namespace, look.id))
     await scene.cancelled()

@@ -2,14 +2,12 @@
 
 import asyncio
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 import starter
@@ -24,6 +22,7 @@ from ejects.visibility import describe
 from tests.harness.portal import Customer
 from tests.harness.processes import run
 from tests.harness.secrets import ages, outside_sealed, part_of, share_secrets
+from tests.harness.temporal import skip_to_the_end
 from tests.harness.world import PATIENCE, World
 from tests.planted.place import Place, Room
 
@@ -152,8 +151,7 @@ class Scene:
         """Wait for an end."""
         handle = self.handle
         async with asyncio.timeout(PATIENCE):
-            with suppress(RPCError):  # it may be through already, with nothing left to skip
-                await TimeSkipper(self.world.client).fast_forward(handle)
+            await skip_to_the_end(self.world.client, handle)
             receipt = await handle.result()
         assert receipt.end is end, receipt
         await self.collect()
