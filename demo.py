@@ -23,7 +23,7 @@ import starter
 from contracts.stages import End
 from custody import keys
 from custody.vault import Vault
-from runtime.development import SERVER_SETTINGS, free_port, line_of, process, temporal_cli
+from runtime.development import free_port, line_of, process, server_command, temporal_cli
 from runtime.process import forbid_core_dumps, leave
 from runtime.temporal import TemporalUnreachableError, connect
 from story import PATIENCE, Scene, StoryError, console, make_key, play
@@ -62,12 +62,7 @@ async def bring_up(closing: AsyncExitStack, folder: Path) -> Running:
     if shutil.which(temporal_cli()) is None:
         raise DemoError("The Temporal server is not installed beside this Python: run `make demo`")
     port, ui_port = free_port(), free_port()
-    options = ["--log-level", "error", "--port", str(port), "--ui-port", str(ui_port)]
-    for key in attributes.ALL:
-        options += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
-    for setting in SERVER_SETTINGS:
-        options += ["--dynamic-config-value", setting]
-    server = [temporal_cli(), "server", "start-dev", *options]
+    server = server_command(port, attributes.ALL, "--log-level", "error", "--ui-port", str(ui_port))
     await closing.enter_async_context(process(*server, log=folder / "temporal.log"))
     command = [sys.executable, "-m", "sandbox", "--state", str(folder / "sandbox.sqlite")]
     sandbox = await closing.enter_async_context(process(*command, log=folder / "sandbox.log"))

@@ -29,6 +29,7 @@ class CheckStep:
     async def check(self, what: Check) -> Checked:
         """Read the client and judge it."""
         guards, problems = guarded(what, self.guards)
+        demanded = Checked(guards=guards, notices=self.notices, shown_after=self.shown_after)
         if not is_recipient(what.recipient):
             problems.append("The recipient is not an age public key: its checksum is wrong, copy it again")
         try:
@@ -37,21 +38,18 @@ class CheckStep:
             if error.failure is not Failure.NOT_FOUND:
                 raise
             problems.append(f"Portal does not know client {what.client_id}: check the id and the environment")
-            return Checked(
-                problems=tuple(problems), guards=guards, notices=self.notices, shown_after=self.shown_after
-            )
+            return demanded.model_copy(update={"problems": tuple(problems)})
         require_client(client, what.client_id)
         wallets = wallets_of(client)
         if client.ejected_at is None:
             problems += unfit(client, what)
-        return Checked(
-            wallets=wallets,
-            problems=tuple(problems),
-            ejected_at=client.ejected_at,
-            guards=guards,
-            notices=self.notices,
-            shown_after=self.shown_after,
-            completed=completed_of(client),
+        return demanded.model_copy(
+            update={
+                "wallets": wallets,
+                "problems": tuple(problems),
+                "ejected_at": client.ejected_at,
+                "completed": completed_of(client),
+            }
         )
 
 

@@ -1,11 +1,10 @@
-"""Prints the tables of what is in bench/scales.json as Markdown: `python -m bench.scaled`."""
+"""Prints the tables of what is in bench/results.json as Markdown: `python -m bench.scaled`."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bench.scaling import RESULTS
+from bench.results import kept
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -68,12 +67,6 @@ def closes(found: Mapping[str, Any]) -> str:
 
 
 SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"windows": windows, "closes": closes}
-
-
-def kept() -> dict[str, Any]:
-    """What the last runs have come to; empty where nothing was measured yet."""
-    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    return found
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,16 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 import starter
+from bench import results
+from bench.engines import connected
+from bench.stack import cpu_seconds
 from contracts.request import EjectRequest
 from custody import keys
 from custody.vault import Vault
 from device.identity import Identity
-from runtime.codec import EjectCodec
-from runtime.converter import data_converter
-from runtime.development import ROOT, SERVER_SETTINGS, free_port, line_of, process, temporal_cli
+from runtime.development import SERVER_SETTINGS, free_port, line_of, process, server_command
 from runtime.process import leave
 from workflows import attributes
-
-RESULTS = ROOT / "bench" / "scales.json"
 
 # What a person must have said to a process that hangs; no step of a run takes longer without an answer.
 PATIENCE = 60.0
@@ -84,9 +83,7 @@ class Program:
     def cpu_seconds(self) -> float:
         """CPU that it has used, user and system."""
         assert self.running is not None, "it was started"  # noqa: S101
-        # Fields 14 and 15 of the whole line; the name before them may hold blanks.
-        fields = Path(f"/proc/{self.running.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.running.pid)
 
 
 class Server:
@@ -96,30 +93,23 @@ class Server:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.database = folder / f"{name}.db"
-        command = [temporal_cli(), "server", "start-dev", "--headless", "--port", str(port)]
-        command += ["--log-level", "error"]
+        more = ["--headless", "--log-level", "error"]
         if on_disk:
-            command += ["--db-filename", str(self.database)]
+            more += ["--db-filename", str(self.database)]
             for pragma in _PRAGMAS:
-                command += ["--sqlite-pragma", pragma]
-        for setting in (*SERVER_SETTINGS, "frontend.namespaceRPS.visibility=5000"):
-            command += ["--dynamic-config-value", setting]
-        for key in attributes.ALL:
-            command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+                more += ["--sqlite-pragma", pragma]
+        settings = (*SERVER_SETTINGS, "frontend.namespaceRPS.visibility=5000")
+        command = server_command(port, attributes.ALL, *more, settings=settings)
         self.program = Program(tuple(command), folder / f"{name}.log")
 
     async def start(self) -> Client:
         """Start it, and connect once it answers."""
         await self.program.start()
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                with suppress(RuntimeError):
-                    return await self.connect()
-                await asyncio.sleep(0.02)
+        return await self.connect()
 
     async def connect(self) -> Client:
         """A new connection."""
-        return await Client.connect(self.address, data_converter=data_converter(EjectCodec({})))
+        return await connected(self.address)
 
     def database_bytes(self) -> int:
         """The database with what its log has not yet moved into it."""
@@ -233,17 +223,14 @@ def say(words: str) -> None:
     sys.stderr.flush()
 
 
-def keep(section: str, figures: dict[str, Any], place: Path = RESULTS) -> None:
+def keep(section: str, figures: dict[str, Any], place: Path = results.PATH) -> None:
     """Put the figures of one benchmark beside those of the others."""
-    kept = json.loads(place.read_text()) if place.exists() else {}
-    kept[section] = figures | {
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "load_before": LOAD_BEFORE,
-        }
+    machine = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_before": LOAD_BEFORE,
     }
-    place.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    results.keep({section: figures | {"machine": machine}}, place)
 
 
 # Of the last minute, before this run had begun: more than a few tenths means that others worked meanwhile.

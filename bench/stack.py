@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from bench.portal_calls import deposit_file
-from runtime.development import SERVER_SETTINGS, free_port, line_of, process, temporal_cli
+from runtime.development import SERVER_SETTINGS, free_port, line_of, process, server_command
 from workflows import attributes
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -67,12 +67,8 @@ async def portal(folder: Path) -> AsyncIterator[Portal]:
 async def temporal(folder: Path, *, tuned: bool) -> AsyncIterator[tuple[Process, str]]:
     """A development server in memory, and its address; tuned is how the demo and the tests run it."""
     port = free_port()
-    command = [temporal_cli(), "server", "start-dev", "--headless", "--log-level", "error"]
-    command += ["--port", str(port)]
-    for key in attributes.ALL:
-        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
-    for setting in SERVER_SETTINGS if tuned else ():
-        command += ["--dynamic-config-value", setting]
+    settings = SERVER_SETTINGS if tuned else ()
+    command = server_command(port, attributes.ALL, "--headless", "--log-level", "error", settings=settings)
     async with process(*command, log=folder / "temporal.log") as running:
         yield running, f"127.0.0.1:{port}"
 

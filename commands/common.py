@@ -14,14 +14,20 @@ from runtime.temporal import connect
 T = TypeVar("T")
 
 
-def _id(text: str) -> str:
-    try:
-        return TypeAdapter(Id).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("an id has 1 to 64 letters, digits, '-' and '_'") from None
+def being(kind: Any, otherwise: str) -> Callable[[str], str]:
+    """A callback for an option that is a message's kind of text; `otherwise` says what it should be."""
+
+    def checked(text: str) -> str:
+        try:
+            return str(TypeAdapter(kind).validate_python(text))
+        except ValidationError:
+            raise typer.BadParameter(otherwise) from None
+
+    return checked
 
 
-ClientId = Annotated[str, typer.Option("--client", callback=_id, help="Portal's id of the client.")]
+_IS_ID = being(Id, "an id has 1 to 64 letters, digits, '-' and '_'")
+ClientId = Annotated[str, typer.Option("--client", callback=_IS_ID, help="Portal's id of the client.")]
 InFile = Annotated[typer.FileText, typer.Option("--file", help="'-' reads standard input.")]
 Why = Annotated[str, typer.Option(help="Why, in one line without secrets.")]
 By = Annotated[str, typer.Option(help="Who gives this command; stands in history as asserted.")]

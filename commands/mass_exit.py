@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client
 
-from commands.common import By, Why, connected, show
+from commands.common import By, Why, being, connected, show
 from contracts.base import sentence
 from contracts.commands import Command
 from contracts.mass import MOST_AT_ONCE, MassName, MassStatus
@@ -40,14 +40,8 @@ _LOOKS = 2.0
 _SOME = {"client_id": "client", "recipient": f"age1{'q' * 58}", "window": "P1D"}
 
 
-def _name(text: str) -> str:
-    try:
-        return TypeAdapter(MassName).validate_python(text)
-    except ValidationError:
-        raise typer.BadParameter("a name has 1 to 40 letters, digits, '-' and '_'") from None
-
-
-Name = Annotated[str, typer.Option("--name", callback=_name, help="What this mass exit is called.")]
+_IS_NAME = being(MassName, "a name has 1 to 40 letters, digits, '-' and '_'")
+Name = Annotated[str, typer.Option("--name", callback=_IS_NAME, help="What this mass exit is called.")]
 
 
 @leaving.command("mass-exit")

@@ -1,4 +1,4 @@
-"""Writes the figures of `bench/*.json` into `docs/performance.md`: `make docs`."""
+"""Writes the figures of `bench/results.json` into `docs/performance.md`: `make docs`."""
 
 import textwrap
 from collections.abc import Iterator
@@ -90,11 +90,11 @@ def _growth(results: dict[str, Any]) -> Iterator[str]:
 
 def page(text: str) -> str:
     """The page with its figures made anew, each block between its own marks."""
-    results, scales = kept(), scaled.kept()
+    results = kept()
     blocks = {"engines": "\n".join(_engines(results)), "growth": "\n".join(_growth(results))}
     for name, show in scaled.SECTIONS.items():
         unknown = f"Not measured at this size yet: `python -m bench.{name}`."
-        blocks[name] = f"{show(scales[name]) if name in scales else unknown}\n"
+        blocks[name] = f"{show(results[name]) if name in results else unknown}\n"
     for name, block in blocks.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         before, _, rest = text.partition(begin)

@@ -6,9 +6,12 @@ import secrets
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from temporalio.common import SearchAttributeKey
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,6 +37,18 @@ _ENDS_WITHIN = 30.0
 def temporal_cli() -> str:
     """The server that is installed beside this Python; nothing is ever downloaded."""
     return str(Path(sys.executable).parent / "temporal")
+
+
+def server_command(
+    port: int, keys: Iterable[SearchAttributeKey[Any]], *more: str, settings: Iterable[str] = SERVER_SETTINGS
+) -> list[str]:
+    """How the development server is started with these search attributes and dynamic settings."""
+    command = [temporal_cli(), "server", "start-dev", "--port", str(port), *more]
+    for key in keys:
+        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
+    for setting in settings:
+        command += ["--dynamic-config-value", setting]
+    return command
 
 
 def free_port() -> int:

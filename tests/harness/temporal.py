@@ -11,9 +11,10 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
+from runtime import development
 from runtime.codec import EjectCodec
 from runtime.converter import data_converter
-from runtime.development import SERVER_SETTINGS, free_port, temporal_cli
+from runtime.development import SERVER_SETTINGS, free_port
 from workflows import attributes
 
 ADDRESS = "EJECT_TESTS_TEMPORAL"
@@ -54,20 +55,15 @@ def start_server(processes: int) -> tuple[str, Callable[[], None]]:
 
 def server_command(port: int, namespaces: Iterable[str], *more: str) -> list[str]:
     """How the development server is started with what every eject and test needs."""
-    command = [temporal_cli(), "server", "start-dev", "--headless", "--port", str(port), *more]
-    for setting in (
+    settings = (
         "frontend.WorkflowTimeSkippingEnabled=true",
         "frontend.WorkflowPauseEnabled=true",
         # Tests list again and again until the list has caught up.
         "frontend.namespaceRPS.visibility=5000",
         *SERVER_SETTINGS,
-    ):
-        command += ["--dynamic-config-value", setting]
-    for key in attributes.ALL:
-        command += ["--search-attribute", f"{key.name}={key.indexed_value_type.name.capitalize()}"]
-    for namespace in namespaces:
-        command += ["--namespace", namespace]
-    return command
+    )
+    named = [word for namespace in namespaces for word in ("--namespace", namespace)]
+    return development.server_command(port, attributes.ALL, "--headless", *named, *more, settings=settings)
 
 
 async def connected(namespace: str, codec: EjectCodec | None = None, *, address: str | None = None) -> Client:
